@@ -17,11 +17,16 @@ const installed = modified('node_modules/.package-lock.json')
 if (wanted !== null && (installed === null || installed < wanted)) {
   console.error('Installing dependencies (npm ci)…')
   // Development dependencies too, whatever NODE_ENV says: Node 24, which runs the sources unbuilt, is one of them.
-  const run = spawnSync(windows ? 'npm.cmd' : 'npm', ['ci', '--include=dev', '--no-audit', '--no-fund'], {
-    cwd: root,
-    stdio: ['ignore', 2, 2],
-    shell: windows,
-  })
+  // No warnings, because npm compares the packages' engines with the machine's Node, which will not run them.
+  const run = spawnSync(
+    windows ? 'npm.cmd' : 'npm',
+    ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'],
+    {
+      cwd: root,
+      stdio: ['ignore', 2, 2],
+      shell: windows,
+    },
+  )
   if (run.status !== 0) {
     console.error('npm ci failed; see the lines above. Tidemark needs Node 20 or later and the npm registry.')
     process.exit(run.status ?? 1)
