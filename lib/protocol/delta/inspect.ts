@@ -1,0 +1,60 @@
+/** Inspect: the coordinator state as stored and the crash window that its reservation is in. Never writes. */
+import { type Protocol } from '../effects.ts'
+import {
+  markerKey,
+  markerOp,
+  payloadOp,
+  stateOp,
+  toLog,
+  toMarker,
+  toState,
+  type LogEntry,
+} from './objects.ts'
+import type { CrashWindow, InspectResult } from './outcomes.ts'
+import { beginRoot, inflightLogPath, keepRoot } from './root.ts'
+import { DEFAULT_SETTINGS } from './settings.ts'
+import { viewState, type Inflight } from './state.ts'
+import { beginWork, issue, refusalOf, type Work } from './work.ts'
+import type { Marker } from './marker.ts'
+
+/**
+ * One GET of the state; when something is in flight, one of its marker and one of its log entry (spec/http-api.md
+ * 4.3). `crash_window` is null when nothing is in flight.
+ */
+export function* inspect({ table_id }: { readonly table_id: string }): Protocol<InspectResult> {
+  const work = yield* beginWork(table_id, DEFAULT_SETTINGS, { meta: false })
+  try {
+    return yield* inspectWithin(work)
+  } catch (error) {
+    return refusalOf(work, error, 'failed to inspect the table')
+  }
+}
+
+function* inspectWithin(work: Work): Protocol<InspectResult> {
+  const { root, op } = yield* beginRoot(work)
+  const first = yield* issue(work, { state: stateOp(work.table_id), resolution: op })
+  keepRoot(root, first.resolution)
+  const { state } = yield* toState(work, first.state)
+  const inflight = state?.inflight ?? null
+  if (inflight === null) return { ok: true, state: viewState(state), crash_window: null }
+  const key = yield* markerKey(work.table_id, inflight.commit_id)
+  const path = yield* inflightLogPath(work, root, inflight)
+  const answers = yield* issue(work, {
+    marker: markerOp(key),
+    log: path.ok ? payloadOp(path.path) : undefined,
+  })
+  const marker = yield* toMarker(work, key, answers.marker)
+  const log = answers.log === undefined ? 'unknown' : yield* toLog(answers.log)
+  return { ok: true, state: viewState(state), crash_window: crashWindow(inflight, marker, log) }
+}
+
+/** Where the crash left the reservation (spec/coordinator.md 7.1); null for a ghost or an unknown log. */
+function crashWindow(
+  inflight: Inflight,
+  marker: Marker | null,
+  log: LogEntry | null | 'unknown',
+): CrashWindow | null {
+  if (marker !== null) return marker.version === inflight.version ? 'W3' : null
+  if (log === 'unknown') return null
+  return log === null ? 'W1' : 'W2'
+}

@@ -1,0 +1,97 @@
+/**
+ * What the Delta operations answer. Refusals are values with a `reason` of spec/http-api.md 6.2 and the reason's own
+ * members in wire spelling; `functions/problem.ts` has one row for each, or does not compile.
+ */
+import type { StateView } from './state.ts'
+
+/** A finding of the payload rules (spec/delta-log-rules.md 14 A). */
+export interface Finding {
+  /** `DL-nnn`. */
+  readonly rule: string
+  readonly severity: 'error' | 'warn' | 'info'
+  /** 1-based line of the payload; absent when the finding is about the whole. */
+  readonly line?: number
+  /** What was expected, what was seen, what to do next. Never the payload's own text beyond names and paths. */
+  readonly detail: string
+}
+
+/** Why a table has no usable root (spec/coordinator.md 11.1). */
+export type ResolutionFailure =
+  | { readonly ok: false; readonly reason: 'table_not_found'; readonly table_id: string }
+  | { readonly ok: false; readonly reason: 'not_delta'; readonly table_id: string; readonly format: string }
+  | { readonly ok: false; readonly reason: 'invalid_table_root'; readonly table_id: string }
+  | { readonly ok: false; readonly reason: 'object_corrupt'; readonly object_class: string }
+  | { readonly ok: false; readonly reason: 'storage_unavailable'; readonly retry_after_ms: number }
+
+/** Refusals that stage, commit, recover and inspect share. */
+export type SharedFailure =
+  | ResolutionFailure
+  | { readonly ok: false; readonly reason: 'outcome_unknown'; readonly retry_after_ms: number }
+  | { readonly ok: false; readonly reason: 'throttled'; readonly retry_after_ms: number }
+  | {
+      readonly ok: false
+      readonly reason: 'contention'
+      readonly detail: string
+      readonly retry_after_ms: number
+    }
+  | { readonly ok: false; readonly reason: 'state_corrupt' | 'marker_corrupt' | 'state_invariant' }
+  | { readonly ok: false; readonly reason: 'root_mismatch' }
+
+export type StageResult =
+  | { readonly ok: true; readonly staged_path: string; readonly staged_version: string }
+  | { readonly ok: false; readonly reason: 'payload_invalid'; readonly findings: readonly Finding[] }
+  | SharedFailure
+
+export type CommitResult =
+  | {
+      readonly ok: true
+      readonly version: number
+      readonly delta_log_path: string
+      readonly replayed: boolean
+    }
+  | CommitFailure
+
+export type CommitFailure =
+  | SharedFailure
+  | {
+      readonly ok: false
+      readonly reason: 'staged_not_found'
+      readonly staged_path: string
+      readonly log_version_exists?: boolean
+    }
+  | { readonly ok: false; readonly reason: 'staged_version_mismatch'; readonly staged_path: string }
+  | {
+      readonly ok: false
+      readonly reason: 'stale_read_version' | 'read_version_ahead'
+      readonly read_version: number
+      readonly latest_version?: number
+      readonly state_missing?: true
+    }
+  | {
+      readonly ok: false
+      readonly reason: 'reserved'
+      readonly expires_at_ms: number
+      readonly retry_after_ms: number
+    }
+  | { readonly ok: false; readonly reason: 'key_reuse' | 'version_overflow' }
+  | { readonly ok: false; readonly reason: 'log_conflict'; readonly latest_version: number }
+  | { readonly ok: false; readonly reason: 'outcome_unverifiable'; readonly committed_version?: number }
+
+export type RecoverAction = 'none' | 'finalized' | 'rolled_forward' | 'abandoned' | 'busy'
+
+export type RecoverResult =
+  | { readonly ok: true; readonly state: StateView; readonly action: RecoverAction }
+  | SharedFailure
+
+export type CrashWindow = 'W0' | 'W1' | 'W2' | 'W3' | 'W4'
+
+export type InspectResult =
+  | { readonly ok: true; readonly state: StateView; readonly crash_window: CrashWindow | null }
+  | SharedFailure
+
+/** Every reason that a Delta operation can answer. */
+export type DeltaReason =
+  | Extract<StageResult, { ok: false }>['reason']
+  | CommitFailure['reason']
+  | Extract<RecoverResult, { ok: false }>['reason']
+  | Extract<InspectResult, { ok: false }>['reason']

@@ -1,0 +1,177 @@
+/**
+ * From a table id to the root of its log (spec/coordinator.md 11): `legacy` needs no read, `static` is a map, `catalog`
+ * reads Arco's catalog (pointer, manifest, `tables.parquet`), `auto` is catalog where a pointer exists and
+ * legacy elsewhere.
+ */
+import { sameVersion } from '../../store/tokens.ts'
+import type { StoredObject, Token } from '../../store/types.ts'
+import { get, now, type Protocol } from '../effects.ts'
+import { CATALOG_POINTER_PATH, legacyRoot } from '../paths.ts'
+import { StoredObjectError } from '../stored-error.ts'
+import { StoreError } from '../../store/types.ts'
+import { readCatalogTable, type CatalogTable } from './catalog.ts'
+import { POINTER_BYTES_MAX } from './limits.ts'
+import type { ResolutionFailure } from './outcomes.ts'
+import { normaliseRoot, type RootContext } from './table-root.ts'
+
+/** Where a table's log lives. */
+export interface ResolvedRoot {
+  readonly ok: true
+  readonly root: string
+  readonly source: 'catalog' | 'static' | 'legacy'
+}
+
+/** Where a table's log lives, or why that cannot be told. */
+export type Resolution = ResolvedRoot | ResolutionFailure
+
+/** Which catalog a deployment has. `static` maps table ids to locations (null: no location). */
+export type ResolverConfig =
+  | { readonly mode: 'legacy' | 'catalog' | 'auto' }
+  | { readonly mode: 'static'; readonly tables: ReadonlyMap<string, string | null> }
+
+/** A resolver of one scope, with its cache. Only positive answers are kept, for at most a minute (R7). */
+export interface TableResolver {
+  resolve(table_id: string): Protocol<Resolution>
+  /** The root when it is known without a read, else null. `monotonic_ms` ages the cache. */
+  knownRoot(table_id: string, monotonic_ms: number): ResolvedRoot | null
+}
+
+/** How long a catalog answer may be used without looking at the pointer (spec/coordinator.md 11.2). */
+const CACHE_MS = 60_000
+
+/** Cached answers of one catalog pointer generation. */
+interface CatalogCache {
+  readonly pointer_token: Token | null
+  checked_at_ms: number
+  readonly roots: Map<string, ResolvedRoot>
+}
+
+/** Make the resolver of one scope. */
+export function tableResolver(config: ResolverConfig, context: RootContext): TableResolver {
+  switch (config.mode) {
+    case 'legacy':
+      return fixedResolver((table_id) => ({ ok: true, root: legacyRoot(table_id), source: 'legacy' }))
+    case 'static':
+      return fixedResolver((table_id) => resolveStatic(table_id, config.tables, context))
+    case 'catalog':
+      return catalogResolver(context, { without_pointer: 'table_not_found' })
+    case 'auto':
+      return catalogResolver(context, { without_pointer: 'legacy' })
+  }
+}
+
+function fixedResolver(answer: (table_id: string) => Resolution): TableResolver {
+  return {
+    // oxlint-disable-next-line require-yield -- nothing to read
+    *resolve(table_id) {
+      return answer(table_id)
+    },
+    knownRoot(table_id) {
+      const resolution = answer(table_id)
+      return resolution.ok ? resolution : null
+    },
+  }
+}
+
+function resolveStatic(
+  table_id: string,
+  tables: ReadonlyMap<string, string | null>,
+  context: RootContext,
+): Resolution {
+  const location = tables.get(table_id)
+  if (location === undefined) return { ok: false, reason: 'table_not_found', table_id }
+  const root = normaliseRoot(table_id, location, context)
+  return root === null
+    ? { ok: false, reason: 'invalid_table_root', table_id }
+    : { ok: true, root, source: 'static' }
+}
+
+function catalogResolver(
+  context: RootContext,
+  options: { readonly without_pointer: 'table_not_found' | 'legacy' },
+): TableResolver {
+  let cache: CatalogCache | null = null
+
+  function* lookUp(table_id: string): Protocol<Resolution> {
+    const { monotonic_ms } = yield* now()
+    const cached = fresh(cache, monotonic_ms)?.roots.get(table_id)
+    if (cached !== undefined) return cached
+    const pointer = yield* get(CATALOG_POINTER_PATH, POINTER_BYTES_MAX)
+    const token = pointer.outcome === 'ok' ? pointer.token : null
+    if (cache === null || !sameGeneration(cache.pointer_token, token)) {
+      cache = { pointer_token: token, checked_at_ms: monotonic_ms, roots: new Map() }
+    }
+    cache.checked_at_ms = monotonic_ms
+    const known = cache.roots.get(table_id)
+    if (known !== undefined) return known
+    const resolution =
+      pointer.outcome === 'ok'
+        ? yield* resolveInCatalog(table_id, pointer, context)
+        : withoutPointer(table_id, options.without_pointer)
+    if (resolution.ok) cache.roots.set(table_id, resolution)
+    return resolution
+  }
+
+  return {
+    *resolve(table_id) {
+      try {
+        return yield* lookUp(table_id)
+      } catch (error) {
+        return resolutionFailure(error)
+      }
+    },
+    knownRoot(table_id, monotonic_ms) {
+      return fresh(cache, monotonic_ms)?.roots.get(table_id) ?? null
+    },
+  }
+}
+
+function fresh(cache: CatalogCache | null, monotonic_ms: number): CatalogCache | null {
+  return cache !== null && monotonic_ms - cache.checked_at_ms < CACHE_MS ? cache : null
+}
+
+function sameGeneration(a: Token | null, b: Token | null): boolean {
+  return a === null || b === null ? a === b : sameVersion(a, b)
+}
+
+function withoutPointer(table_id: string, mode: 'table_not_found' | 'legacy'): Resolution {
+  return mode === 'legacy'
+    ? { ok: true, root: legacyRoot(table_id), source: 'legacy' }
+    : { ok: false, reason: 'table_not_found', table_id }
+}
+
+function* resolveInCatalog(
+  table_id: string,
+  pointer: StoredObject,
+  context: RootContext,
+): Protocol<Resolution> {
+  const table: CatalogTable | null = yield* readCatalogTable(pointer, table_id)
+  if (table === null) return { ok: false, reason: 'table_not_found', table_id }
+  // A row without a format is not a Delta table: a missing value means parquet (spec/coordinator.md 11.1).
+  const format = (table.format ?? 'parquet').trim().toLowerCase()
+  switch (format) {
+    case 'delta': {
+      const root = normaliseRoot(table_id, table.location, context)
+      return root === null
+        ? { ok: false, reason: 'invalid_table_root', table_id }
+        : { ok: true, root, source: 'catalog' }
+    }
+    case 'iceberg':
+    case 'parquet':
+      return { ok: false, reason: 'not_delta', table_id, format }
+  }
+  return { ok: false, reason: 'object_corrupt', object_class: 'table_metadata' }
+}
+
+/** A catalog that cannot be read is an answer: it matters only if the request needs the root (11.2). */
+function resolutionFailure(error: unknown): Resolution {
+  if (error instanceof StoredObjectError) {
+    return { ok: false, reason: 'object_corrupt', object_class: error.object_class }
+  }
+  if (error instanceof StoreError) {
+    return error.code === 'corrupt' || error.code === 'too_large'
+      ? { ok: false, reason: 'object_corrupt', object_class: 'catalog' }
+      : { ok: false, reason: 'storage_unavailable', retry_after_ms: 1000 }
+  }
+  throw error
+}

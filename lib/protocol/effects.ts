@@ -1,0 +1,199 @@
+/**
+ * What a protocol generator may ask of the world (spec/correctness.md 9.1). A generator yields one step, a
+ * single operation or an array issued together, and is resumed with the answers; `run.ts` awaits them on a real
+ * store, tests answer the very same generators synchronously and choose the order.
+ *
+ * Use the helpers with `yield*`: `const state = yield* get(path, limit)`. No clock, randomness or store is
+ * reachable in any other way.
+ */
+import type { GetResult, Meta, Precondition, PutResult } from '../store/types.ts'
+import { StoreError } from '../store/types.ts'
+import type { Resolution, ResolvedRoot } from './delta/resolve.ts'
+
+/** Read one known key. A failed read resumes as `{ outcome: 'failed' }`, and `get` throws its error. */
+export interface GetOp {
+  readonly kind: 'get'
+  readonly path: string
+  readonly bytes_max: number
+}
+
+/** One conditional put, one wire attempt. There is no unconditional put in the protocol (spec/style.md, Never). */
+export interface PutOp {
+  readonly kind: 'put'
+  readonly path: string
+  readonly bytes: Uint8Array
+  readonly precondition: Exclude<Precondition, 'none'>
+  readonly meta?: Meta
+}
+
+/** Find the root of a table (spec/coordinator.md 11). Never fails: an unreachable catalog is an answer too. */
+export interface ResolveOp {
+  readonly kind: 'resolve'
+  readonly table_id: string
+}
+
+/** The root of a table if it is known without touching the store, else null. */
+export interface KnownRootOp {
+  readonly kind: 'known_root'
+  readonly table_id: string
+}
+
+/** Wall clock, and a monotonic one for deadlines, both in ms. */
+export interface NowOp {
+  readonly kind: 'now'
+}
+
+/** A fresh ULID from the platform's CSPRNG. */
+export interface UlidOp {
+  readonly kind: 'ulid'
+}
+
+/** Wait a random time between `min_ms` and `max_ms` (full jitter). */
+export interface PauseOp {
+  readonly kind: 'pause'
+  readonly min_ms: number
+  readonly max_ms: number
+}
+
+/** Lower-case hex SHA-256. An effect because Web Crypto is asynchronous. */
+export interface Sha256Op {
+  readonly kind: 'sha256'
+  readonly bytes: Uint8Array
+}
+
+/** Rows of a Parquet object, as plain records. */
+export interface ParquetRowsOp {
+  readonly kind: 'parquet_rows'
+  readonly bytes: Uint8Array
+  readonly columns: readonly string[]
+}
+
+/** Something an operator wants to know; never changes the outcome. */
+export interface NoteOp {
+  readonly kind: 'note'
+  readonly note: Note
+}
+
+export type Op =
+  | GetOp
+  | PutOp
+  | ResolveOp
+  | KnownRootOp
+  | NowOp
+  | UlidOp
+  | PauseOp
+  | Sha256Op
+  | ParquetRowsOp
+  | NoteOp
+
+export interface Clock {
+  readonly now_ms: number
+  readonly monotonic_ms: number
+}
+
+/** A read that failed; `error.code` is one of the closed list. */
+export interface ReadFailed {
+  readonly outcome: 'failed'
+  readonly error: StoreError
+}
+
+export type ReadAnswer = GetResult | ReadFailed
+
+/** What each operation is answered with. */
+export interface AnswerOf {
+  get: ReadAnswer
+  put: PutResult
+  resolve: Resolution
+  known_root: ResolvedRoot | null
+  now: Clock
+  ulid: string
+  pause: undefined
+  sha256: string
+  parquet_rows: readonly Readonly<Record<string, unknown>>[]
+  note: undefined
+}
+
+export type Answer<O extends Op = Op> = AnswerOf[O['kind']]
+
+/** One step: a single operation, or several issued together. */
+export type Step = Op | readonly Op[]
+
+/** A protocol operation that ends with `R`. */
+export type Protocol<R> = Generator<Step, R, Answer | readonly Answer[]>
+
+/**
+ * Facts for the operator's log and metrics: which crash window was found and what was done about it. `alert` asks
+ * for a person (a foreign log entry, a key that was committed twice by an older system).
+ */
+export type Note =
+  | {
+      readonly note: 'recovered'
+      readonly window: 'W1' | 'W2' | 'W3'
+      readonly action: 'rolled_forward' | 'finalized' | 'abandoned' | 'sealed' | 'foreign'
+      readonly version: number
+    }
+  | { readonly note: 'alert'; readonly what: string; readonly version: number }
+  | { readonly note: 'finalize_failed'; readonly version: number }
+
+/** Issue one operation. */
+function* perform<O extends Op>(op: O): Protocol<Answer<O>> {
+  return (yield op) as Answer<O>
+}
+
+/** Issue several operations together and wait for all of them: one sequential round trip. */
+export function* all<const Ops extends readonly Op[]>(
+  ops: Ops,
+): Protocol<{ -readonly [I in keyof Ops]: Answer<Ops[I]> }> {
+  return (yield ops) as unknown as { -readonly [I in keyof Ops]: Answer<Ops[I]> }
+}
+
+/** Read one key; a failed read is thrown into the protocol as its StoreError. */
+export function* get(path: string, bytes_max: number): Protocol<GetResult> {
+  return readable(yield* perform({ kind: 'get', path, bytes_max }))
+}
+
+/** The value of a read answer, or its StoreError thrown. */
+export function readable(answer: ReadAnswer): GetResult {
+  if (answer.outcome === 'failed') throw answer.error
+  return answer
+}
+
+/** Put with a condition: one attempt. */
+export function* put(op: Omit<PutOp, 'kind'>): Protocol<PutResult> {
+  return yield* perform({ kind: 'put', ...op })
+}
+
+export function* resolve(table_id: string): Protocol<Resolution> {
+  return yield* perform({ kind: 'resolve', table_id })
+}
+
+export function* knownRoot(table_id: string): Protocol<ResolvedRoot | null> {
+  return yield* perform({ kind: 'known_root', table_id })
+}
+
+export function* now(): Protocol<Clock> {
+  return yield* perform({ kind: 'now' })
+}
+
+export function* ulid(): Protocol<string> {
+  return yield* perform({ kind: 'ulid' })
+}
+
+export function* pause(min_ms: number, max_ms: number): Protocol<void> {
+  yield* perform({ kind: 'pause', min_ms, max_ms })
+}
+
+export function* sha256(bytes: Uint8Array): Protocol<string> {
+  return yield* perform({ kind: 'sha256', bytes })
+}
+
+export function* parquetRows(
+  bytes: Uint8Array,
+  columns: readonly string[],
+): Protocol<readonly Readonly<Record<string, unknown>>[]> {
+  return yield* perform({ kind: 'parquet_rows', bytes, columns })
+}
+
+export function* note(fact: Note): Protocol<void> {
+  yield* perform({ kind: 'note', note: fact })
+}

@@ -1,0 +1,85 @@
+/**
+ * The driver: performs what a protocol generator yields and hands back the answers. The only place in
+ * `lib/protocol` that waits for anything (decisions.md, Sans-IO protocol).
+ */
+import { StoreError, type Store } from '../store/types.ts'
+import type { Answer, Note, Op, Protocol, ReadAnswer, Step } from './effects.ts'
+import type { TableResolver } from './delta/resolve.ts'
+
+/** Everything a protocol operation needs from the process it runs in. `functions/environment.ts` makes one. */
+export interface Environment {
+  /** Scoped to one tenant and workspace. */
+  readonly store: Store
+  readonly resolver: TableResolver
+  /** Wall clock, epoch ms. */
+  now(): number
+  /** A clock that never goes back, ms. */
+  monotonic(): number
+  /** A fresh ULID from the platform's CSPRNG. */
+  ulid(): string
+  /** Uniform in [0, 1), for jitter only. */
+  random(): number
+  sleep(ms: number): Promise<void>
+  /** Lower-case hex. */
+  sha256(bytes: Uint8Array): Promise<string>
+  parquetRows(
+    bytes: Uint8Array,
+    columns: readonly string[],
+  ): Promise<readonly Readonly<Record<string, unknown>>[]>
+  note(note: Note): void
+}
+
+/** Drive a protocol operation to its end on a real store. Operations of one batch run together. */
+export async function run<R>(protocol: Protocol<R>, env: Environment): Promise<R> {
+  let next = protocol.next()
+  while (next.done !== true) {
+    next = protocol.next(await performStep(next.value, env))
+  }
+  return next.value
+}
+
+async function performStep(step: Step, env: Environment): Promise<Answer | readonly Answer[]> {
+  return isBatch(step) ? Promise.all(step.map((op) => performOp(op, env))) : performOp(step, env)
+}
+
+/** A batch is an array of operations. */
+export function isBatch(step: Step): step is readonly Op[] {
+  return Array.isArray(step)
+}
+
+async function performOp(op: Op, env: Environment): Promise<Answer> {
+  switch (op.kind) {
+    case 'get':
+      return read(env.store, op.path, op.bytes_max)
+    case 'put':
+      return env.store.put(op.path, op.bytes, op.precondition, op.meta === undefined ? {} : { meta: op.meta })
+    case 'resolve':
+      return run(env.resolver.resolve(op.table_id), env)
+    case 'known_root':
+      return env.resolver.knownRoot(op.table_id, env.monotonic())
+    case 'now':
+      return { now_ms: env.now(), monotonic_ms: env.monotonic() }
+    case 'ulid':
+      return env.ulid()
+    case 'pause':
+      await env.sleep(op.min_ms + env.random() * (op.max_ms - op.min_ms))
+      return undefined
+    case 'sha256':
+      return env.sha256(op.bytes)
+    case 'parquet_rows':
+      return env.parquetRows(op.bytes, op.columns)
+    case 'note':
+      env.note(op.note)
+      return undefined
+  }
+}
+
+/** A failed read is an answer, so that the other operations of its batch are not lost with it. */
+async function read(store: Store, path: string, bytes_max: number): Promise<ReadAnswer> {
+  try {
+    return await store.get(path, { bytes_max })
+  } catch (error) {
+    if (error instanceof StoreError) return { outcome: 'failed', error }
+    throw error
+  }
+}

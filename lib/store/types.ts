@@ -1,0 +1,142 @@
+/**
+ * What Tidemark asks of an object store (spec/storage.md 6): three operations with five outcomes for the
+ * request path, two more for maintenance. A driver is a leaf file beside this one.
+ */
+
+/**
+ * Identifies one generation of one object. Opaque and non-empty, at most 1024 characters; compared only with
+ * `sameVersion` of `tokens.ts` (spec/storage.md 5), never with `===` or `<`.
+ */
+export type Token = string
+
+/** When a put may take effect. Protocol code never uses `none` (spec/storage.md 6.1). */
+export type Precondition = 'none' | 'doesNotExist' | { readonly matchesVersion: Token }
+
+/** User metadata of an object: lower-case ASCII names, ASCII values. Stored where `capabilities.meta` is true. */
+export type Meta = Readonly<Record<string, string>>
+
+/** One generation of an object: bytes and token come from the same response (spec/storage.md V-3). */
+export interface StoredObject {
+  readonly outcome: 'ok'
+  readonly bytes: Uint8Array
+  readonly token: Token
+  /** The store's own time of the write, epoch ms. */
+  readonly last_modified_ms?: number
+  /** The store's clock when it answered, epoch ms. */
+  readonly server_date_ms?: number
+  readonly meta?: Meta
+}
+
+/** The object does not exist. A value, not an error (ST-11, ST-12). */
+export interface NotFound {
+  readonly outcome: 'not_found'
+}
+
+export type GetResult = StoredObject | NotFound
+
+export interface ObjectHead {
+  readonly outcome: 'ok'
+  readonly token: Token
+  readonly size: number
+  readonly last_modified_ms?: number
+}
+
+export type HeadResult = ObjectHead | NotFound
+
+/**
+ * What one wire attempt of a put came to (spec/storage.md 6.1, spec/providers.md 1). After `unknown` the write
+ * may have landed, or may still land: look before deciding. `no_effect` was refused before it was evaluated.
+ */
+export type PutResult =
+  | { readonly outcome: 'ok'; readonly token: Token }
+  | { readonly outcome: 'precondition_failed' }
+  | { readonly outcome: 'no_effect'; readonly retry_after_ms?: number }
+  | { readonly outcome: 'unknown' }
+
+export interface CallOptions {
+  /** Ends the call: a put resolves as `unknown`, a read is thrown as `unavailable` (ST-33). */
+  readonly signal?: AbortSignal
+}
+
+export interface GetOptions extends CallOptions {
+  /** Refuse a larger object with StoreError `too_large` (the limits of spec/storage.md 8). */
+  readonly bytes_max?: number
+}
+
+export interface PutOptions extends CallOptions {
+  readonly meta?: Meta
+}
+
+/** What differs between stores and is visible to callers. */
+export interface Capabilities {
+  /** Short name for logs and reports: `memory`, `fs`, … */
+  readonly driver: string
+  /** Owner metadata is stored and returned (spec/correctness.md R25). */
+  readonly meta: boolean
+  /** `delete` honours a token. */
+  readonly conditional_delete: boolean
+}
+
+/**
+ * The store as request handlers and the protocol see it. It cannot list and it cannot delete: those exist only
+ * on `MaintenanceStore` (spec/storage.md 6.3, spec/correctness.md C17, C20).
+ */
+export interface Store {
+  readonly capabilities: Capabilities
+  get(key: string, options?: GetOptions): Promise<GetResult>
+  head(key: string, options?: CallOptions): Promise<HeadResult>
+  /** One wire attempt, whatever happens (spec/providers.md P-1). */
+  put(key: string, bytes: Uint8Array, precondition: Precondition, options?: PutOptions): Promise<PutResult>
+}
+
+export interface ListedObject {
+  readonly key: string
+  readonly size: number
+  readonly token: Token
+  readonly last_modified_ms?: number
+}
+
+export interface ListPage {
+  readonly objects: readonly ListedObject[]
+  /** Pass as `start_after` of the next page; present exactly when this page was full (ST-30). */
+  readonly next_start_after?: string
+}
+
+export interface ListRequest {
+  /** A whole path segment or the start of keys below it: `a/b` matches `a/b` and `a/b/…`, not `a/bc` (ST-31). */
+  readonly prefix: string
+  readonly start_after?: string
+  readonly limit: number
+}
+
+/** For verify, reconcile, garbage collection and doctor only. */
+export interface MaintenanceStore extends Store {
+  /** Idempotent; a token only where `capabilities.conditional_delete`. */
+  delete(key: string, options?: CallOptions & { readonly token?: Token }): Promise<DeleteResult>
+  listPage(request: ListRequest, options?: CallOptions): Promise<ListPage>
+}
+
+export type DeleteResult = { readonly outcome: 'ok' } | { readonly outcome: 'precondition_failed' }
+
+/** The closed list of thrown store failures (spec/storage.md 8). */
+export type StoreErrorCode =
+  | 'invalid_key'
+  | 'unavailable'
+  | 'denied'
+  | 'corrupt'
+  | 'too_large'
+  | 'misconfigured'
+  | 'unsupported'
+
+/** A store failure that is not an outcome. The key is for logs, never for a response body. */
+export class StoreError extends Error {
+  readonly code: StoreErrorCode
+  readonly key: string
+
+  constructor(code: StoreErrorCode, key: string, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'StoreError'
+    this.code = code
+    this.key = key
+  }
+}
