@@ -75,7 +75,8 @@ function characterProblem(path: string): string | undefined {
     const code = path.charCodeAt(i)
     if (code === 0x00 || code === 0x0a || code === 0x0d) return 'P-4: a key must not contain NUL, LF or CR'
     if (code < 0x20 || code === 0x7f) return 'P-5: a key must not contain control characters'
-    if (code >= 0xd800 && code <= 0xdfff && !path.isWellFormed()) return 'P-9: a key must be well-formed Unicode'
+    if (code >= 0xd800 && code <= 0xdfff && !path.isWellFormed())
+      return 'P-9: a key must be well-formed Unicode'
     if (code > 0x7f) return 'P-11: a key must be ASCII'
     if (ENCODED_BY_THE_REFERENCE.has(path.charAt(i))) return `P-11: a key must not contain ${path.charAt(i)}`
   }

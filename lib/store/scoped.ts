@@ -20,7 +20,11 @@ export function isScopeId(id: string): boolean {
 /** Throws StoreError `invalid_key` unless `id` may name a tenant or a workspace (S-2). */
 export function validateScopeId(id: string): void {
   if (!isScopeId(id)) {
-    throw new StoreError('invalid_key', id, 'a tenant or workspace id has only a-z, 0-9, _ and -, and is not empty')
+    throw new StoreError(
+      'invalid_key',
+      id,
+      'a tenant or workspace id has only a-z, 0-9, _ and -, and is not empty',
+    )
   }
 }
 

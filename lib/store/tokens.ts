@@ -73,7 +73,8 @@ function structuredParts(token: Token): TokenParts | undefined {
     // Not JSON: a raw token that happens to start with a brace.
     return undefined
   }
-  if (typeof value !== 'object' || value === null || !('e_tag' in value || 'version' in value)) return undefined
+  if (typeof value !== 'object' || value === null || !('e_tag' in value || 'version' in value))
+    return undefined
   const e_tag = 'e_tag' in value ? value.e_tag : null
   const version = 'version' in value ? value.version : null
   if (!isStringOrNull(e_tag) || !isStringOrNull(version)) return undefined
