@@ -1,0 +1,205 @@
+/**
+ * The one table from a reason to its HTTP answer (spec/http-api.md 6): every refusal of every route has this body and no
+ * other. A reason that the protocol can answer and that has no row here does not compile.
+ */
+import type { CommitFailure, DeltaReason, StageResult } from '../lib/protocol/delta/outcomes.ts'
+import { stringifyJson } from '../lib/protocol/json.ts'
+
+/** How a reason looks on the wire. */
+interface Row {
+  readonly status: 400 | 401 | 403 | 404 | 405 | 408 | 409 | 413 | 415 | 422 | 429 | 500 | 501 | 503
+  readonly code: string
+  /** The identical request may succeed later. */
+  readonly retryable: boolean
+  /** Carries `Retry-After` and `retry_after_ms`. */
+  readonly has_retry_after: boolean
+  readonly title: string
+}
+
+function row(
+  status: Row['status'],
+  code: string,
+  title: string,
+  options: { readonly retryable?: boolean; readonly has_retry_after?: boolean } = {},
+): Row {
+  return {
+    status,
+    code,
+    title,
+    retryable: options.retryable ?? false,
+    has_retry_after: options.has_retry_after ?? false,
+  }
+}
+
+const LATER = { retryable: true, has_retry_after: true }
+
+/** Every reason of spec/http-api.md 6.2. */
+export const PROBLEMS = {
+  bad_request: row(400, 'BAD_REQUEST', 'The request is malformed'),
+  key_mismatch: row(400, 'BAD_REQUEST', 'Two different idempotency keys'),
+  payload_invalid: row(400, 'BAD_REQUEST', 'The payload is not a Delta commit'),
+  rebuild_manifest_invalid: row(400, 'BAD_REQUEST', 'The rebuild manifest does not parse'),
+  event_path_invalid: row(400, 'BAD_REQUEST', 'A listed path is not an event path'),
+  event_out_of_scope: row(400, 'BAD_REQUEST', 'A listed event belongs to another scope'),
+  delete_channel: row(400, 'BAD_REQUEST', 'The delete channel refuses this manifest'),
+  missing_auth: row(401, 'MISSING_AUTH', 'No credentials'),
+  invalid_token: row(401, 'INVALID_TOKEN', 'The token was rejected'),
+  unauthorized: row(401, 'UNAUTHORIZED', 'A scope header is missing'),
+  forbidden: row(403, 'FORBIDDEN', 'Not allowed'),
+  route_not_found: row(404, 'NOT_FOUND', 'No such route'),
+  table_not_found: row(404, 'NOT_FOUND', 'No such table'),
+  staged_not_found: row(404, 'NOT_FOUND', 'The staged payload is not there', { retryable: true }),
+  rebuild_manifest_not_found: row(404, 'NOT_FOUND', 'The rebuild manifest is not there'),
+  event_not_found: row(404, 'NOT_FOUND', 'A listed event is not there'),
+  method_not_allowed: row(405, 'METHOD_NOT_ALLOWED', 'This route has other methods'),
+  request_timeout: row(408, 'REQUEST_TIMEOUT', 'The body did not arrive in time', { retryable: true }),
+  stale_read_version: row(409, 'CONFLICT', 'Another commit took this version'),
+  key_reuse: row(409, 'CONFLICT', 'Idempotency key was used with a different body'),
+  log_conflict: row(409, 'CONFLICT', 'A foreign log entry took this version'),
+  version_overflow: row(409, 'CONFLICT', 'No version is left'),
+  read_version_ahead: row(409, 'CONFLICT', 'The table has not reached read_version', { retryable: true }),
+  reserved: row(409, 'CONFLICT', 'Another commit is in flight', LATER),
+  contention: row(409, 'CONFLICT', 'Lost too many races', LATER),
+  staged_version_mismatch: row(409, 'CONFLICT', 'The staged payload is another version', { retryable: true }),
+  not_delta: row(409, 'CONFLICT', 'Not a Delta table'),
+  root_mismatch: row(409, 'CONFLICT', 'The log is split over two roots'),
+  outcome_unverifiable: row(409, 'CONFLICT', 'Nothing proves whose commit this is'),
+  lock_missing: row(409, 'CONFLICT', 'The lock is not there'),
+  lock_expired: row(409, 'CONFLICT', 'The lock has expired'),
+  lock_held: row(409, 'CONFLICT', 'Somebody else holds the lock', LATER),
+  lease_lost: row(409, 'CONFLICT', 'The lease ended during the work', { retryable: true }),
+  stale_fencing_token: row(409, 'CONFLICT', 'Fenced by a newer lock holder'),
+  payload_too_large: row(413, 'PAYLOAD_TOO_LARGE', 'The body is too large'),
+  unsupported_media_type: row(415, 'UNSUPPORTED_MEDIA_TYPE', 'The body must be plain JSON'),
+  unprocessable: row(422, 'UNPROCESSABLE_ENTITY', 'A member is missing or has the wrong type'),
+  event_invalid: row(422, 'UNPROCESSABLE_ENTITY', 'A listed event does not decode'),
+  rate_limited: row(429, 'RATE_LIMITED', 'Too many requests', LATER),
+  state_corrupt: row(500, 'INTERNAL', 'The stored coordinator state is malformed'),
+  marker_corrupt: row(500, 'INTERNAL', 'The stored idempotency marker is malformed'),
+  state_invariant: row(500, 'INTERNAL', 'The stored reservation skips a version'),
+  lock_corrupt: row(500, 'INTERNAL', 'The stored lock is malformed'),
+  object_corrupt: row(500, 'INTERNAL', 'A stored object is malformed, missing or changed'),
+  invalid_table_root: row(500, 'INTERNAL', 'The stored table location is not usable'),
+  internal: row(500, 'INTERNAL', 'Internal error'),
+  not_implemented: row(501, 'NOT_IMPLEMENTED', 'The store or runtime cannot do this'),
+  outcome_unknown: row(503, 'UNAVAILABLE', 'The outcome is not known', LATER),
+  storage_unavailable: row(503, 'UNAVAILABLE', 'The store did not answer', LATER),
+  throttled: row(503, 'UNAVAILABLE', 'The store limits writes to this key', LATER),
+  store_not_certified: row(503, 'UNAVAILABLE', 'Writes are off until the store is certified'),
+} satisfies Record<DeltaReason, Row> & Record<string, Row>
+
+/** Every reason that Tidemark can answer. */
+export type Reason = keyof typeof PROBLEMS
+
+/** A refusal on its way to the wire. */
+export interface Problem {
+  readonly reason: Reason
+  /** What was expected, what was seen, what to do next. */
+  readonly detail: string
+  /** The reason's own members, snake_case (spec/http-api.md 6.1). */
+  readonly members?: Readonly<Record<string, unknown>>
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** Where `type` points, unless the deployment configures another base. */
+export const PROBLEM_BASE_URL = 'docs/problems.md'
+
+/** The response of a refusal. */
+export function problemResponse(problem: Problem, request_id: string): Response {
+  const { reason, detail, members = {}, headers = {} } = problem
+  const { status, code, retryable, has_retry_after, title } = PROBLEMS[reason]
+  const retry_after_ms = has_retry_after ? Number(members['retry_after_ms'] ?? 1000) : undefined
+  const body = {
+    type: `${PROBLEM_BASE_URL}#${reason}`,
+    title,
+    status,
+    detail,
+    code,
+    message: detail,
+    reason,
+    retryable,
+    request_id,
+    ...members,
+    ...(retry_after_ms === undefined ? {} : { retry_after_ms }),
+  }
+  return new Response(stringifyJson(body), {
+    status,
+    headers: {
+      'content-type': 'application/problem+json',
+      ...(retry_after_ms === undefined
+        ? {}
+        : { 'retry-after': String(Math.max(1, Math.ceil(retry_after_ms / 1000))) }),
+      ...headers,
+    },
+  })
+}
+
+/** A refusal of a Delta operation. */
+export type DeltaFailure = CommitFailure | Extract<StageResult, { ok: false }>
+
+/** The problem of a protocol refusal: its own members as they are, its text by `detailOf`. */
+export function problemOf(failure: DeltaFailure): Problem {
+  const members = Object.entries(failure).filter(([name]) => WIRE_MEMBERS.has(name))
+  return { reason: failure.reason, detail: detailOf(failure), members: Object.fromEntries(members) }
+}
+
+/** The members of spec/coordinator.md 8 that a refusal shows; the others only feed its text. */
+const WIRE_MEMBERS: ReadonlySet<string> = new Set([
+  'latest_version',
+  'state_missing',
+  'expires_at_ms',
+  'retry_after_ms',
+  'committed_version',
+  'log_version_exists',
+  'findings',
+  'object_class',
+])
+
+/** The texts of spec/coordinator.md 8, which are the reference's where it has one. */
+function detailOf(failure: DeltaFailure): string {
+  switch (failure.reason) {
+    case 'payload_invalid':
+      return failure.findings[0]?.detail ?? 'the payload is not a Delta commit'
+    case 'table_not_found':
+      return `table not found: ${failure.table_id}`
+    case 'not_delta':
+      return `table ${failure.table_id} is format '${failure.format}', expected 'delta'`
+    case 'invalid_table_root':
+      return `the stored location of table ${failure.table_id} is not usable; an operator must correct it in the catalog`
+    case 'object_corrupt':
+      return `a stored object of class ${failure.object_class} is malformed, missing or changed; nothing was written; an operator must restore it`
+    case 'staged_not_found':
+      return `staged payload not found: ${failure.staged_path}`
+    case 'staged_version_mismatch':
+      return `staged payload version mismatch for ${failure.staged_path}`
+    case 'stale_read_version':
+    case 'read_version_ahead':
+      return `stale read_version: expected ${failure.latest_version ?? 'unknown'}, got ${failure.read_version}`
+    case 'reserved':
+      return 'delta commit already reserved; retry later'
+    case 'key_reuse':
+      return 'Idempotency-Key already used with different request body'
+    case 'log_conflict':
+      return 'delta log version already exists with different contents'
+    case 'version_overflow':
+      return 'delta version overflow'
+    case 'contention':
+      return failure.detail
+    case 'root_mismatch':
+      return 'the previous log entry is not under the resolved table root; an operator must find out which root holds the log'
+    case 'outcome_unverifiable':
+      return 'the log holds this payload but nothing proves whose commit it is; an operator must compare; do not stage it again blindly'
+    case 'outcome_unknown':
+      return 'the store did not confirm the outcome; send the identical request again to resolve it'
+    case 'storage_unavailable':
+      return 'the store did not answer in time and nothing was written; send the identical request again'
+    case 'throttled':
+      return 'the store limits writes to this key and nothing was written; send the identical request again'
+    case 'state_corrupt':
+      return 'the stored coordinator state is malformed and was left as it is; an operator must restore it'
+    case 'marker_corrupt':
+      return 'the stored idempotency marker is malformed and was left as it is; an operator must restore it'
+    case 'state_invariant':
+      return 'the stored reservation skips a version and was left as it is; an operator must look at the table'
+  }
+}
