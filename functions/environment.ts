@@ -1,0 +1,48 @@
+/** What a protocol operation needs from its process, made of web-standard APIs that every runtime has. */
+import { parquetReadObjects } from 'hyparquet'
+import { ulid } from 'ulid'
+import type { Note } from '../lib/protocol/effects.ts'
+import type { TableResolver } from '../lib/protocol/delta/resolve.ts'
+import type { Environment } from '../lib/protocol/run.ts'
+import type { Store } from '../lib/store/types.ts'
+
+/** What differs between deployments and requests. */
+export interface EnvironmentParts {
+  /** Scoped to one tenant and workspace. */
+  readonly store: Store
+  readonly resolver: TableResolver
+  note(note: Note): void
+}
+
+/** The environment of one request: system clock, CSPRNG, Web Crypto, hyparquet. */
+export function createEnvironment({ store, resolver, note }: EnvironmentParts): Environment {
+  return {
+    store,
+    resolver,
+    note,
+    now: () => Date.now(),
+    monotonic: () => performance.now(),
+    ulid: freshUlid,
+    random: secureRandom,
+    sleep: async (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+    sha256: sha256Hex,
+    async parquetRows(bytes, columns) {
+      return parquetReadObjects({ file: bytes.slice().buffer, columns: [...columns] })
+    },
+  }
+}
+
+/** A ULID from the platform's CSPRNG (S32). */
+export function freshUlid(): string {
+  return ulid(undefined, secureRandom)
+}
+
+/** Lower-case hex SHA-256. */
+export async function sha256Hex(bytes: Uint8Array): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes.slice().buffer))
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('')
+}
+
+function secureRandom(): number {
+  return (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) / 2 ** 32
+}
