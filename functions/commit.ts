@@ -1,0 +1,26 @@
+/** POST …/commits: commit a staged payload, or answer again what a key was answered before (spec/http-api.md 4.2). */
+import { commit } from '../lib/protocol/delta/commit.ts'
+import { parseCommitInput } from '../lib/protocol/delta/commit-input.ts'
+import { COMMIT_BODY_BYTES_MAX } from './body.ts'
+import { sha256Hex } from './environment.ts'
+import { bodyOf, json, perform, refuse, type Call } from './handler.ts'
+import { problemOf } from './problem.ts'
+
+/** The key comes in the header or in the body. */
+export async function handleCommit(call: Call): Promise<Response> {
+  const { service, request } = call
+  const body = await bodyOf(call, COMMIT_BODY_BYTES_MAX)
+  if (body instanceof Response) return body
+  const header_key = request.headers.get('idempotency-key')
+  if (header_key === '') {
+    return refuse(call, { reason: 'bad_request', detail: 'Idempotency-Key must not be empty' })
+  }
+  const input = parseCommitInput({ table_id: call.table_id, header_key, body })
+  if (!input.ok) return refuse(call, input)
+  call.facts['key_sha256'] = await sha256Hex(new TextEncoder().encode(input.value.idempotency_key))
+  const result = await perform(call, commit(input.value, service.settings, service.store.capabilities))
+  if (!result.ok) return refuse(call, problemOf(result))
+  const { version, delta_log_path, replayed } = result
+  call.facts['outcome'] = replayed ? 'replayed' : 'committed'
+  return json({ version, delta_log_path }, replayed ? { 'idempotent-replayed': 'true' } : {})
+}

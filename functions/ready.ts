@@ -1,0 +1,34 @@
+/** GET /ready: the store answers (spec/http-api.md 7). One HEAD of a known key; never writes, never lists. */
+import { unscopedProbe } from '../lib/store/unscoped.ts'
+import type { Store } from '../lib/store/types.ts'
+import { json, refuse, type Call, type Handler } from './handler.ts'
+
+const TIMEOUT_MS = 2_000
+const CACHE_MS = 1_000
+
+/** A handler with its own cache, so that a storm of probes is one read a second. */
+export function readyHandler(store: Store): Handler {
+  const probe = unscopedProbe(store)
+  let last: { readonly at_ms: number; readonly is_ready: Promise<boolean> } | null = null
+
+  async function isReady(): Promise<boolean> {
+    try {
+      // Absence is success: any answer shows that the store is reachable.
+      await probe.readyCheck({ signal: AbortSignal.timeout(TIMEOUT_MS) })
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  return async (call: Call) => {
+    const now_ms = performance.now()
+    if (last === null || now_ms - last.at_ms > CACHE_MS) last = { at_ms: now_ms, is_ready: isReady() }
+    if (await last.is_ready) return json({ ready: true })
+    return refuse(call, {
+      reason: 'storage_unavailable',
+      detail: 'the store did not answer; the cause is in the logs of the store',
+      members: { ready: false },
+    })
+  }
+}
