@@ -49,6 +49,7 @@ export class NumberLiteral {
   }
 }
 
+/** Bounds and choices of one reading; the defaults are those of control bodies and stored objects. */
 export interface JsonLimits {
   /** Containers inside one another; 64 unless told (spec/http-api.md 11). At most 1000, because reading recurses. */
   readonly depth_max?: number
@@ -93,7 +94,7 @@ const SIMPLE_ESCAPES: ReadonlySet<number> = new Set(Array.from('"\\/bfnrt', (esc
 
 /** Makes objects that inherit nothing, several times faster in V8 than `Object.create(null)`, which makes hash tables. */
 const BareObject = function () {} as unknown as new () => JsonObject
-BareObject.prototype = Object.freeze(Object.create(null))
+BareObject.prototype = Object.freeze(Object.create(null) as object)
 
 /**
  * Read one JSON text. Bytes must be UTF-8 without a byte order mark. Takes time linear in the input, and throws

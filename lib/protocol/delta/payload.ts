@@ -36,6 +36,7 @@ export interface PayloadSummary {
   readonly isBlindAppend: boolean | null
 }
 
+/** All that is found in a payload, and what it is about. */
 export interface PayloadCheck {
   /** Whether anything of severity `error` was found; only such a payload is refused. */
   readonly refused: boolean
@@ -48,6 +49,7 @@ export interface PayloadCheck {
   readonly summary: PayloadSummary
 }
 
+/** What a deployment may ask for beyond the rules. */
 export interface PayloadPolicy {
   /** Refuse absolute paths in file actions (S24, DL-405). Without it they are a warning, as shallow clones have them. */
   readonly refuse_absolute_paths?: boolean

@@ -1,6 +1,7 @@
 /** Deletion vector descriptors (spec/delta-log-rules.md 12, DL-1201). */
 import type { Fields } from './fields.ts'
 
+/** What the rules over file actions need of a descriptor. */
 export interface DeletionVector {
   /** Tells the vectors of one file apart (spec/delta-log-rules.md 3.9). */
   readonly id: string

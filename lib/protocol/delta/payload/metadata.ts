@@ -49,7 +49,9 @@ function checkPartitionColumns(
   columns: JsonObject[],
   partitionColumns: readonly string[],
 ): void {
-  const names = new Set(columns.map(({ name }) => String(name).toLowerCase()))
+  const names = new Set(
+    columns.map(({ name }) => (typeof name === 'string' ? name.toLowerCase() : undefined)),
+  )
   for (const column of partitionColumns) {
     if (names.has(column.toLowerCase())) continue
     fields.error(

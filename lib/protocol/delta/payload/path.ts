@@ -1,6 +1,7 @@
 /** Paths of file actions: percent-encoded URI references, relative to the table root or absolute (DL-401…405). */
 import { hasLoneSurrogate } from '../../json.ts'
 
+/** How a path refers to its object, or the rule that it breaks. */
 export type PathCheck =
   | { readonly kind: 'relative' | 'absolute' }
   | { readonly kind: 'invalid'; readonly rule: string; readonly problem: string }

@@ -45,17 +45,21 @@ export function repeatedName(struct: readonly JsonObject[]): string | undefined 
   return undefined
 }
 
-/** A field of one struct without a usable id or physical name (DL-318), by name. */
+/** A field of one struct without an id or a physical name of its own (DL-318), by name. */
 export function unmappedName(struct: readonly JsonObject[]): string | undefined {
   const seen = new Set<string>()
   for (const { name, metadata } of struct) {
     const mapping = isJsonObject(metadata) ? metadata : undefined
     const physicalName = mapping?.['delta.columnMapping.physicalName']
     const has_id = toBigInt(mapping?.['delta.columnMapping.id']) !== undefined
-    if (!has_id || typeof physicalName !== 'string' || seen.has(physicalName)) return String(name)
+    if (!has_id || typeof physicalName !== 'string' || seen.has(physicalName)) return fieldName(name)
     seen.add(physicalName)
   }
   return undefined
+}
+
+function fieldName(name: JsonValue | undefined): string {
+  return typeof name === 'string' ? name : '(unnamed)'
 }
 
 function parseSchema(fields: Fields, schemaString: string): JsonValue | undefined {

@@ -4,6 +4,7 @@ import type { JsonValue } from '../../json.ts'
 import { toBigInt } from './fields.ts'
 import { CLIENT_LIMITS } from './limits.ts'
 
+/** What a text of statistics came to. */
 export interface Stats {
   readonly numRecords?: bigint
   /** Why readers would ignore these statistics. */
