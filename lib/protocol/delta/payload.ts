@@ -183,7 +183,9 @@ class PayloadChecker {
     } catch (error) {
       if (!(error instanceof JsonError)) throw error
       this.has_unread = true
-      this.findings.error(error.code === 'trailing' ? 'DL-202' : 'DL-205', error.message, line)
+      // Something behind an object lacks its newline; behind anything else, the line was no object to begin with.
+      const lacks_newline = error.code === 'trailing' && text.trimStart().startsWith('{')
+      this.findings.error(lacks_newline ? 'DL-202' : 'DL-205', error.message, line)
       return undefined
     }
   }

@@ -10,8 +10,8 @@ const KEPT_MAX = 100
 const ERRORS_MAX = 1000
 
 interface Tally {
+  readonly rule: string
   readonly severity: Severity
-  readonly what: string
   readonly first_line: number
   lines: number
 }
@@ -33,11 +33,10 @@ export class FindingList {
     this.remark(finding(rule, 'warn', detail, line))
   }
 
-  /** A warning or fact that may hold for every line: becomes one finding that counts them. */
+  /** A warning or fact that may hold for every line: becomes one finding that counts them. `what` is a fixed text. */
   tally(rule: string, severity: Exclude<Severity, 'error'>, what: string, line: number): void {
-    const key = `${rule} ${what}`
-    const tally = this.tallies.get(key)
-    if (tally === undefined) this.tallies.set(key, { severity, what, first_line: line, lines: 1 })
+    const tally = this.tallies.get(what)
+    if (tally === undefined) this.tallies.set(what, { rule, severity, first_line: line, lines: 1 })
     else tally.lines += 1
   }
 
@@ -56,7 +55,7 @@ export class FindingList {
 
   /** What was kept: errors first, each part in line order, findings about the whole before those about a line. */
   list(): Finding[] {
-    const tallied = Array.from(this.tallies, ([key, tally]) => tallyFinding(key, tally))
+    const tallied = Array.from(this.tallies, ([what, tally]) => tallyFinding(what, tally))
     return [...this.errors.toSorted(byLine), ...[...this.remarks, ...tallied].toSorted(byLine)]
   }
 
@@ -71,10 +70,9 @@ export function quoted(text: string): string {
   return JSON.stringify(text.length > 120 ? `${text.slice(0, 120)}…` : text)
 }
 
-function tallyFinding(key: string, tally: Tally): Finding {
-  const rule = key.slice(0, key.indexOf(' '))
-  const detail = tally.lines === 1 ? tally.what : `${tally.what} (${tally.lines} lines, this is the first)`
-  return finding(rule, tally.severity, detail, tally.first_line)
+function tallyFinding(what: string, { rule, severity, first_line, lines }: Tally): Finding {
+  const detail = lines === 1 ? what : `${what} (${lines} lines, this is the first)`
+  return finding(rule, severity, detail, first_line)
 }
 
 function finding(rule: string, severity: Severity, detail: string, line: number | undefined): Finding {

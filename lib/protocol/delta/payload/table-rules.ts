@@ -34,8 +34,8 @@ export interface PayloadFacts {
 export function checkTableRules(findings: FindingList, facts: PayloadFacts): void {
   const { protocol } = facts
   const is_catalog_managed = protocol !== undefined && isReaderWriterFeature(protocol.value, 'catalogManaged')
-  if (is_catalog_managed) checkCatalogManaged(findings, facts, protocol)
   if (is_catalog_managed || activatesTimestamps(facts)) checkTimestamps(findings, facts)
+  if (is_catalog_managed) checkCatalogManaged(findings, facts, protocol)
   checkAbsolutePaths(findings, facts, is_catalog_managed)
   checkDeletionVectors(findings, facts)
 }
