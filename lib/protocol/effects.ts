@@ -6,8 +6,7 @@
  * Use the helpers with `yield*`: `const state = yield* get(path, limit)`. No clock, randomness or store is
  * reachable in any other way.
  */
-import type { GetResult, Meta, Precondition, PutResult } from '../store/types.ts'
-import { StoreError } from '../store/types.ts'
+import type { GetResult, Meta, Precondition, PutResult, StoreError } from '../store/types.ts'
 import type { Resolution, ResolvedRoot } from './delta/resolve.ts'
 
 /** Read one known key. A failed read resumes as `{ outcome: 'failed' }`, and `get` throws its error. */
@@ -74,6 +73,7 @@ export interface NoteOp {
   readonly note: Note
 }
 
+/** The closed list of what a protocol operation may ask for. */
 export type Op =
   | GetOp
   | PutOp
@@ -86,6 +86,7 @@ export type Op =
   | ParquetRowsOp
   | NoteOp
 
+/** Both clocks at one moment, ms. Only `monotonic_ms` may be subtracted for a deadline. */
 export interface Clock {
   readonly now_ms: number
   readonly monotonic_ms: number
@@ -97,6 +98,7 @@ export interface ReadFailed {
   readonly error: StoreError
 }
 
+/** What a `get` is answered with. */
 export type ReadAnswer = GetResult | ReadFailed
 
 /** What each operation is answered with. */
@@ -113,6 +115,7 @@ export interface AnswerOf {
   note: undefined
 }
 
+/** What an operation is answered with. */
 export type Answer<O extends Op = Op> = AnswerOf[O['kind']]
 
 /** One step: a single operation, or several issued together. */
@@ -163,30 +166,37 @@ export function* put(op: Omit<PutOp, 'kind'>): Protocol<PutResult> {
   return yield* perform({ kind: 'put', ...op })
 }
 
+/** Find the root of a table; never fails. */
 export function* resolve(table_id: string): Protocol<Resolution> {
   return yield* perform({ kind: 'resolve', table_id })
 }
 
+/** The root of a table if no read is needed for it, else null. */
 export function* knownRoot(table_id: string): Protocol<ResolvedRoot | null> {
   return yield* perform({ kind: 'known_root', table_id })
 }
 
+/** Read both clocks. */
 export function* now(): Protocol<Clock> {
   return yield* perform({ kind: 'now' })
 }
 
+/** Draw a fresh ULID. */
 export function* ulid(): Protocol<string> {
   return yield* perform({ kind: 'ulid' })
 }
 
+/** Wait a random time between the two bounds, ms. */
 export function* pause(min_ms: number, max_ms: number): Protocol<void> {
   yield* perform({ kind: 'pause', min_ms, max_ms })
 }
 
+/** Hash bytes; lower-case hex. */
 export function* sha256(bytes: Uint8Array): Protocol<string> {
   return yield* perform({ kind: 'sha256', bytes })
 }
 
+/** Decode a Parquet object to plain rows of the named columns. */
 export function* parquetRows(
   bytes: Uint8Array,
   columns: readonly string[],
@@ -194,6 +204,7 @@ export function* parquetRows(
   return yield* perform({ kind: 'parquet_rows', bytes, columns })
 }
 
+/** Tell the operator a fact; never changes the outcome. */
 export function* note(fact: Note): Protocol<void> {
   yield* perform({ kind: 'note', note: fact })
 }

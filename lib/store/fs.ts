@@ -461,19 +461,16 @@ function beforeEffect(key: string, error: unknown): PutResult {
 
 function storeError(key: string, cause: unknown): StoreError {
   if (cause instanceof StoreError) return cause
-  switch (codeOf(cause)) {
-    case 'EACCES':
-    case 'EPERM':
-    case 'ELOOP':
-      return new StoreError('denied', key, 'the folder does not allow it', { cause })
-    case 'EISDIR':
-    case 'ENOTDIR':
-    case 'EROFS':
-      return new StoreError('misconfigured', key, 'the path is not usable as an object', { cause })
-    default:
-      return new StoreError('unavailable', key, 'the folder did not answer', { cause })
+  const code = codeOf(cause) ?? ''
+  if (DENIED.has(code)) return new StoreError('denied', key, 'the folder does not allow it', { cause })
+  if (UNUSABLE.has(code)) {
+    return new StoreError('misconfigured', key, 'the path is not usable as an object', { cause })
   }
+  return new StoreError('unavailable', key, 'the folder did not answer', { cause })
 }
+
+const DENIED: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'ELOOP'])
+const UNUSABLE: ReadonlySet<string> = new Set(['EISDIR', 'ENOTDIR', 'EROFS'])
 
 /** Where the folder's own bookkeeping is, for operators and tests. */
 export function metaDir(folder: string): string {

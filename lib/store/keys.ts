@@ -83,7 +83,7 @@ function characterProblem(path: string): string | undefined {
   return undefined
 }
 
-const ENCODED_BY_THE_REFERENCE: ReadonlySet<string> = new Set('{}^`][\"<>~#|*?')
+const ENCODED_BY_THE_REFERENCE: ReadonlySet<string> = new Set('{}^`]["<>~#|*?')
 
 function segmentProblem(path: string): string | undefined {
   for (const segment of path.split('/')) {

@@ -32,8 +32,10 @@ export interface NotFound {
   readonly outcome: 'not_found'
 }
 
+/** What a read came to; a failed one is thrown as StoreError. */
 export type GetResult = StoredObject | NotFound
 
+/** What a store says of an object without its bytes. `size` in bytes. */
 export interface ObjectHead {
   readonly outcome: 'ok'
   readonly token: Token
@@ -41,6 +43,7 @@ export interface ObjectHead {
   readonly last_modified_ms?: number
 }
 
+/** What a metadata read came to. */
 export type HeadResult = ObjectHead | NotFound
 
 /**
@@ -53,16 +56,19 @@ export type PutResult =
   | { readonly outcome: 'no_effect'; readonly retry_after_ms?: number }
   | { readonly outcome: 'unknown' }
 
+/** What every call takes. */
 export interface CallOptions {
   /** Ends the call: a put resolves as `unknown`, a read is thrown as `unavailable` (ST-33). */
   readonly signal?: AbortSignal
 }
 
+/** What a read takes. */
 export interface GetOptions extends CallOptions {
   /** Refuse a larger object with StoreError `too_large` (the limits of spec/storage.md 8). */
   readonly bytes_max?: number
 }
 
+/** What a put takes. `meta` is ignored where the capability is missing. */
 export interface PutOptions extends CallOptions {
   readonly meta?: Meta
 }
@@ -89,6 +95,7 @@ export interface Store {
   put(key: string, bytes: Uint8Array, precondition: Precondition, options?: PutOptions): Promise<PutResult>
 }
 
+/** One object of a listing. */
 export interface ListedObject {
   readonly key: string
   readonly size: number
@@ -96,12 +103,14 @@ export interface ListedObject {
   readonly last_modified_ms?: number
 }
 
+/** One page of a listing, keys in ascending byte order. */
 export interface ListPage {
   readonly objects: readonly ListedObject[]
   /** Pass as `start_after` of the next page; present exactly when this page was full (ST-30). */
   readonly next_start_after?: string
 }
 
+/** Which page of a listing: at most `limit` objects (1 to 1000) after `start_after`, exclusive. */
 export interface ListRequest {
   /** A whole path segment or the start of keys below it: `a/b` matches `a/b` and `a/b/…`, not `a/bc` (ST-31). */
   readonly prefix: string
@@ -116,6 +125,7 @@ export interface MaintenanceStore extends Store {
   listPage(request: ListRequest, options?: CallOptions): Promise<ListPage>
 }
 
+/** What a delete came to. Deleting what is not there is `ok` (ST-10). */
 export type DeleteResult = { readonly outcome: 'ok' } | { readonly outcome: 'precondition_failed' }
 
 /** The closed list of thrown store failures (spec/storage.md 8). */

@@ -1,8 +1,37 @@
 /** From what a client sent to a CommitRequest (spec/http-api.md 4.2, spec/coordinator.md 6.1). Pure; no store is touched. */
+import * as z from 'zod'
 import { checkIdempotencyKey, isCanonicalUuid, isUlid, parseTableId } from '../ids.ts'
-import { isIntegerLiteral, NumberLiteral, type JsonValue } from '../json.ts'
+import { hasLoneSurrogate, isIntegerLiteral, NumberLiteral, type JsonValue } from '../json.ts'
 import { stagingPrefix } from '../paths.ts'
 import type { CommitRequest } from './request.ts'
+
+/** Longest `staged_version` (spec/http-api.md 11). `staged_path` is bounded by its form. */
+const TOKEN_CHARS_MAX = 1024
+
+/** The wire shape of a commit. Ranges and forms are checked in the order of 6.1, not here. */
+export const CommitBody = z.strictObject({
+  read_version: z.int().meta({
+    description: 'Version that the commit builds on; -1 for an empty table',
+    minimum: -1,
+    maximum: Number.MAX_SAFE_INTEGER,
+    example: -1,
+  }),
+  staged_path: z.string().meta({
+    description: 'As stage answered it',
+    example: 'delta/staging/0194f5a0-1c00-7c3d-9b1e-2f6a4d8e0c11/01JKTT0G00Z4N2V8R6W1X3Y5ZB.json',
+  }),
+  staged_version: z
+    .string()
+    .meta({ description: 'As stage answered it', minLength: 1, maxLength: TOKEN_CHARS_MAX, example: '1' }),
+  idempotency_key: z.string().nullish().meta({
+    description: 'Canonical lower-case UUIDv7, here or in the Idempotency-Key header',
+    format: 'uuid',
+    example: '0194f5a0-2000-7abc-8def-0123456789ab',
+  }),
+})
+
+/** Members of a JSON body, as the strict reader returned them. */
+export type BodyMembers = Readonly<Record<string, JsonValue>>
 
 /** Why the input was refused: syntax and ranges are 400, missing or mistyped members 422. */
 export interface InputProblem {
@@ -19,46 +48,30 @@ export interface CommitInput {
   readonly table_id: string
   /** Value of the `Idempotency-Key` header; null when absent. */
   readonly header_key: string | null
-  readonly body: Readonly<Record<string, JsonValue>>
+  readonly body: BodyMembers
 }
 
-const MEMBERS: ReadonlySet<string> = new Set([
-  'read_version',
-  'staged_path',
-  'staged_version',
-  'idempotency_key',
-])
-
-/** Longest `staged_path` and `staged_version` (spec/http-api.md 11). */
-const TEXT_CHARS_MAX = 1024
-
-/** Check a commit: table id, members, key, then the rules of 6.1, in the order of spec/http-api.md 4.2. */
+/** Check a commit: the shape of the body, the table id, the key, then the rules of 6.1 in their order. */
 export function parseCommitInput({ table_id: id_text, header_key, body }: CommitInput): Input<CommitRequest> {
+  const shape = parseShape(CommitBody, withoutHugeIntegers(body))
+  if (!shape.ok) return shape
+  const { staged_path, staged_version, idempotency_key } = shape.value
   const table = parseTable(id_text)
   if (!table.ok) return table
-  const table_id = table.value
-  const unknown = unknownMember(body, MEMBERS)
-  if (unknown !== null) return unknown
-  const body_key = textOrNull(body, 'idempotency_key')
-  if (!body_key.ok) return body_key
-  const key = resolveKey(header_key, body_key.value)
+  const key = resolveKey(header_key, idempotency_key ?? null)
   if (!key.ok) return key
-  const read_version = parseReadVersion(body['read_version'])
-  if (!read_version.ok) return read_version
-  const staged_path = text(body, 'staged_path')
-  if (!staged_path.ok) return staged_path
-  const staged_version = text(body, 'staged_version')
-  if (!staged_version.ok) return staged_version
-  const path_problem = stagedPathProblem(table_id, staged_path.value)
-  if (path_problem !== null) return bad(path_problem)
-  if (staged_version.value === '') return bad('staged_version must not be empty')
+  const problem =
+    stagedPathProblem(table.value, staged_path) ??
+    readVersionProblem(body['read_version']) ??
+    stagedVersionProblem(staged_version)
+  if (problem !== null) return bad(problem)
   return {
     ok: true,
     value: {
-      table_id,
-      read_version: read_version.value,
-      staged_path: staged_path.value,
-      staged_version: staged_version.value,
+      table_id: table.value,
+      read_version: shape.value.read_version,
+      staged_path,
+      staged_version,
       idempotency_key: key.value,
     },
   }
@@ -70,55 +83,56 @@ export function parseTable(id_text: string): Input<string> {
   return table_id === null ? bad('table_id must be a UUID') : { ok: true, value: table_id }
 }
 
-/** 400 for the first member that the route does not know (S35), else null. */
-export function unknownMember(
-  body: Readonly<Record<string, JsonValue>>,
-  known: ReadonlySet<string>,
-): InputProblem | null {
-  const name = Object.keys(body).find((member) => !known.has(member))
-  if (name === undefined) return null
-  const expected = known.size === 0 ? 'no members' : [...known].join(', ')
-  return bad(`unknown member ${JSON.stringify(name.slice(0, 64))}; expected ${expected}`)
+/**
+ * The body in the shape of a strict schema: 400 for a member that the route does not know (S35), 422 for one that is
+ * missing or has the wrong type.
+ */
+export function parseShape<S extends z.ZodObject>(schema: S, body: BodyMembers): Input<z.infer<S>> {
+  const known = Object.keys(schema.shape)
+  const unknown = Object.keys(body).find((name) => !known.includes(name))
+  if (unknown !== undefined) {
+    const expected = known.length === 0 ? 'no members' : known.join(', ')
+    return bad(`unknown member ${brief(unknown)}; expected ${expected}`)
+  }
+  const parsed = schema.safeParse(body)
+  if (parsed.success) return { ok: true, value: parsed.data }
+  const issue = parsed.error.issues[0]
+  const name = String(issue?.path[0] ?? 'body')
+  const expected = EXPECTED[issue?.code === 'invalid_type' ? issue.expected : ''] ?? 'another value'
+  return {
+    ok: false,
+    reason: 'unprocessable',
+    detail: `${name} must be ${expected}, got ${kindOf(body[name])}`,
+  }
 }
 
-/** A required string without lone surrogates. */
-export function text(
-  body: Readonly<Record<string, JsonValue>>,
-  name: string,
-  chars_max = TEXT_CHARS_MAX,
-): Input<string> {
-  const value = body[name]
-  if (typeof value !== 'string') return unprocessable(name, 'a string', value)
-  if (value.length > chars_max) return bad(`${name} must have at most ${chars_max} characters`)
-  return { ok: true, value }
+/** The types that occur in bodies, in words. */
+const EXPECTED: Readonly<Record<string, string>> = {
+  int: 'an integer',
+  number: 'an integer',
+  string: 'a string',
 }
 
-function textOrNull(body: Readonly<Record<string, JsonValue>>, name: string): Input<string | null> {
-  const value = body[name]
-  if (value === undefined || value === null) return { ok: true, value: null }
-  return text(body, name)
+/** An integer beyond 2^53−1 has the right type, so the shape holds; its range is refused later (J-4). */
+function withoutHugeIntegers(body: BodyMembers): BodyMembers {
+  return isHugeInteger(body['read_version']) ? { ...body, read_version: 0 } : body
+}
+
+function isHugeInteger(value: JsonValue | undefined): value is NumberLiteral {
+  return value instanceof NumberLiteral && isIntegerLiteral(value)
 }
 
 /** Header or body; both only when they are equal byte for byte (R21). */
 function resolveKey(header: string | null, body: string | null): Input<string> {
+  if (header === '') return bad('Idempotency-Key header must not be empty')
   if (header !== null && body !== null && header !== body) {
     const detail = 'Idempotency-Key header and idempotency_key body field differ'
     return { ok: false, reason: 'key_mismatch', detail }
   }
   const key = header ?? body
-  if (key === null || key === '') return bad('Idempotency-Key is required')
+  if (key === null) return bad('Idempotency-Key is required')
   const checked = checkIdempotencyKey(key)
   return checked.ok ? { ok: true, value: key } : bad(checked.detail)
-}
-
-function parseReadVersion(value: JsonValue | undefined): Input<number> {
-  if (value instanceof NumberLiteral && isIntegerLiteral(value)) {
-    return bad(
-      value.text.startsWith('-') ? 'read_version must be >= -1' : 'read_version must be a safe integer',
-    )
-  }
-  if (typeof value !== 'number') return unprocessable('read_version', 'an integer', value)
-  return value < -1 ? bad('read_version must be >= -1') : { ok: true, value }
 }
 
 function stagedPathProblem(table_id: string, path: string): string | null {
@@ -129,12 +143,26 @@ function stagedPathProblem(table_id: string, path: string): string | null {
   return isUlid(id) || isCanonicalUuid(id) ? null : 'invalid staged_path'
 }
 
+function readVersionProblem(value: JsonValue | undefined): string | null {
+  if (isHugeInteger(value)) return 'read_version must be a safe integer'
+  return typeof value === 'number' && value < -1 ? 'read_version must be >= -1' : null
+}
+
+function stagedVersionProblem(token: string): string | null {
+  if (token === '' || token.length > TOKEN_CHARS_MAX) {
+    return `staged_version must have 1 to ${TOKEN_CHARS_MAX} characters`
+  }
+  // It is hashed as UTF-8 (spec/coordinator.md 4), which cannot say half a character.
+  return hasLoneSurrogate(token) ? 'staged_version must be well-formed Unicode' : null
+}
+
 function bad(detail: string): InputProblem {
   return { ok: false, reason: 'bad_request', detail }
 }
 
-function unprocessable(name: string, expected: string, value: JsonValue | undefined): InputProblem {
-  return { ok: false, reason: 'unprocessable', detail: `${name} must be ${expected}, got ${kindOf(value)}` }
+function brief(name: string): string {
+  const text = name.length > 64 ? `${name.slice(0, 64)}…` : name
+  return JSON.stringify(text)
 }
 
 function kindOf(value: JsonValue | undefined): string {
@@ -142,14 +170,6 @@ function kindOf(value: JsonValue | undefined): string {
   if (value === null) return 'null'
   if (Array.isArray(value)) return 'an array'
   if (value instanceof NumberLiteral) return 'a number that is not a plain integer'
-  switch (typeof value) {
-    case 'number':
-      return 'a number'
-    case 'string':
-      return 'a string'
-    case 'boolean':
-      return 'a boolean'
-    default:
-      return 'an object'
-  }
+  if (typeof value === 'object') return 'an object'
+  return `a ${typeof value}`
 }

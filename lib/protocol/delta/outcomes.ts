@@ -37,11 +37,13 @@ export type SharedFailure =
   | { readonly ok: false; readonly reason: 'state_corrupt' | 'marker_corrupt' | 'state_invariant' }
   | { readonly ok: false; readonly reason: 'root_mismatch' }
 
+/** What staging came to (spec/coordinator.md 5). */
 export type StageResult =
   | { readonly ok: true; readonly staged_path: string; readonly staged_version: string }
   | { readonly ok: false; readonly reason: 'payload_invalid'; readonly findings: readonly Finding[] }
   | SharedFailure
 
+/** What a commit came to. `replayed`: the answer came from what was committed before. */
 export type CommitResult =
   | {
       readonly ok: true
@@ -51,6 +53,7 @@ export type CommitResult =
     }
   | CommitFailure
 
+/** Why a commit was refused (spec/coordinator.md 8). */
 export type CommitFailure =
   | SharedFailure
   | {
@@ -77,14 +80,18 @@ export type CommitFailure =
   | { readonly ok: false; readonly reason: 'log_conflict'; readonly latest_version: number }
   | { readonly ok: false; readonly reason: 'outcome_unverifiable'; readonly committed_version?: number }
 
+/** What recover did (spec/http-api.md 4.3). */
 export type RecoverAction = 'none' | 'finalized' | 'rolled_forward' | 'abandoned' | 'busy'
 
+/** What recover came to: the state afterwards. */
 export type RecoverResult =
   | { readonly ok: true; readonly state: StateView; readonly action: RecoverAction }
   | SharedFailure
 
+/** Where a crash left a commit (spec/coordinator.md 7). */
 export type CrashWindow = 'W0' | 'W1' | 'W2' | 'W3' | 'W4'
 
+/** What inspect saw. */
 export type InspectResult =
   | { readonly ok: true; readonly state: StateView; readonly crash_window: CrashWindow | null }
   | SharedFailure

@@ -1,6 +1,7 @@
 /** What a deployment decides about commits. Everything else is fixed in `limits.ts`. */
 import { COMMIT_DEADLINE_MS, RESERVATION_TTL_MS } from './limits.ts'
 
+/** The choices of one deployment; `DEFAULT_SETTINGS` are those of the spec. */
 export interface DeltaSettings {
   /** Reservation TTL in ms; every process that writes a table must agree on it. */
   readonly ttl_ms: number
