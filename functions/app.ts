@@ -135,9 +135,10 @@ async function serve(deps: AppDeps, arrived: Arrived, handler: Handler): Promise
     table_id,
     facts: {},
     note: (note: Note) => deps.log.note(request_id, note),
+    failed: (error: unknown) => deps.log.failure(request_id, error),
   }
   const problem = commonProblem(deps, arrived)
-  const response = problem === null ? await guarded(deps, call, handler) : refuse(call, problem)
+  const response = problem === null ? await guarded(call, handler) : refuse(call, problem)
   const headers = new Headers(response.headers)
   headers.set('x-request-id', request_id)
   headers.set('cache-control', 'no-store')
@@ -221,11 +222,11 @@ const INTERNAL: Problem = {
 }
 
 /** Run the handler; whatever escapes it becomes a problem, and its text goes to the log only. */
-async function guarded(deps: AppDeps, call: Call, handler: Handler): Promise<Response> {
+async function guarded(call: Call, handler: Handler): Promise<Response> {
   try {
     return await handler(call)
   } catch (error) {
-    deps.log.failure(call.request_id, error)
+    call.failed(error)
     return refuse(call, (error instanceof StoreError ? STORE_PROBLEMS[error.code] : null) ?? INTERNAL)
   }
 }

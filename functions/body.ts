@@ -12,7 +12,7 @@ export const STAGE_BODY_BYTES_MAX = 5_242_880
 export const COMMIT_BODY_BYTES_MAX = 64 * 1024
 export const RECOVER_BODY_BYTES_MAX = 1024
 
-/** How long a body may take to arrive, ms. */
+/** How long a body may take to arrive, unless the app says otherwise. */
 const ARRIVAL_MS = 30_000
 
 /** Read the whole body as one JSON object. `bytes_max` holds while it streams, whatever Content-Length says. */
@@ -28,11 +28,19 @@ export async function readJsonBody(
     const value = parseJson(bytes)
     return isJsonObject(value)
       ? { ok: true, members: value }
-      : refuse({ reason: 'unprocessable', detail: 'expected a JSON object' })
+      : refuse({ reason: 'unprocessable', detail: `expected a JSON object, got ${nameOf(value)}` })
   } catch (error) {
-    if (error instanceof JsonError) return refuse({ reason: 'bad_request', detail: error.message })
+    if (error instanceof JsonError) {
+      return refuse({ reason: 'bad_request', detail: `the body is not acceptable JSON: ${error.message}` })
+    }
     throw error
   }
+}
+
+function nameOf(value: JsonValue): string {
+  if (value === null) return 'null'
+  if (Array.isArray(value)) return 'an array'
+  return typeof value === 'string' || typeof value === 'boolean' ? `a ${typeof value}` : 'a number'
 }
 
 function refuse(problem: Problem): Body {
@@ -48,6 +56,9 @@ function mediaProblem(headers: Headers): Problem | null {
   return type === 'application/json' ? null : { reason, detail: 'expected Content-Type: application/json' }
 }
 
+/** The rest of the body is still on the connection, which therefore cannot serve another request. */
+const UNREAD = { connection: 'close' }
+
 async function readBytes(
   request: Request,
   bytes_max: number,
@@ -55,8 +66,8 @@ async function readBytes(
 ): Promise<Uint8Array | Problem> {
   const too_large: Problem = {
     reason: 'payload_too_large',
-    detail: `expected at most ${bytes_max} bytes`,
-    headers: { connection: 'close' },
+    detail: `expected a body of at most ${bytes_max} bytes, saw more; nothing was written`,
+    headers: UNREAD,
   }
   if (Number(request.headers.get('content-length') ?? 0) > bytes_max) return too_large
   if (request.body === null) return new Uint8Array()
@@ -74,6 +85,7 @@ async function readBytes(
         return {
           reason: 'request_timeout',
           detail: `expected the whole body within ${arrival_ms} ms; nothing was written`,
+          headers: UNREAD,
         }
       }
       if (next.done) return concat(chunks, size)
@@ -82,7 +94,11 @@ async function readBytes(
       chunks.push(next.value)
     }
   } catch {
-    return { reason: 'bad_request', detail: 'the body ended before it was complete; nothing was written' }
+    return {
+      reason: 'bad_request',
+      detail: 'the body ended before it was complete; nothing was written',
+      headers: UNREAD,
+    }
   } finally {
     clearTimeout(timer)
     void reader.cancel().catch(() => undefined)

@@ -8,19 +8,18 @@ import { problemOf } from './problem.ts'
 
 /** The key comes in the header or in the body. */
 export async function handleCommit(call: Call): Promise<Response> {
-  const { service, request } = call
+  const { service, request, table_id } = call
   const body = await bodyOf(call, COMMIT_BODY_BYTES_MAX)
   if (body instanceof Response) return body
-  const header_key = request.headers.get('idempotency-key')
-  if (header_key === '') {
-    return refuse(call, { reason: 'bad_request', detail: 'Idempotency-Key must not be empty' })
-  }
-  const input = parseCommitInput({ table_id: call.table_id, header_key, body })
+  const input = parseCommitInput({ table_id, header_key: request.headers.get('idempotency-key'), body })
   if (!input.ok) return refuse(call, input)
+  call.facts['table_id'] = input.value.table_id
+  // The name under which the marker lies in the bucket; the key itself is never logged.
   call.facts['key_sha256'] = await sha256Hex(new TextEncoder().encode(input.value.idempotency_key))
   const result = await perform(call, commit(input.value, service.settings, service.store.capabilities))
   if (!result.ok) return refuse(call, problemOf(result))
   const { version, delta_log_path, replayed } = result
   call.facts['outcome'] = replayed ? 'replayed' : 'committed'
+  call.facts['version'] = version
   return json({ version, delta_log_path }, replayed ? { 'idempotent-replayed': 'true' } : {})
 }

@@ -4,7 +4,7 @@ import { ulid } from 'ulid'
 import type { Note } from '../lib/protocol/effects.ts'
 import type { TableResolver } from '../lib/protocol/delta/resolve.ts'
 import type { Environment } from '../lib/protocol/run.ts'
-import type { Store } from '../lib/store/types.ts'
+import { StoreError, type Store } from '../lib/store/types.ts'
 
 /** What differs between deployments and requests. */
 export interface EnvironmentParts {
@@ -12,10 +12,15 @@ export interface EnvironmentParts {
   readonly store: Store
   readonly resolver: TableResolver
   note(note: Note): void
+  /** Another clock, other ids or another sleep: for tests. */
+  readonly overrides?: EnvironmentOverrides | undefined
 }
 
+/** What a test may take into its own hands. */
+export type EnvironmentOverrides = Partial<Omit<Environment, 'store' | 'resolver' | 'note'>>
+
 /** The environment of one request: system clock, CSPRNG, Web Crypto, hyparquet. */
-export function createEnvironment({ store, resolver, note }: EnvironmentParts): Environment {
+export function createEnvironment({ store, resolver, note, overrides }: EnvironmentParts): Environment {
   return {
     store,
     resolver,
@@ -26,9 +31,20 @@ export function createEnvironment({ store, resolver, note }: EnvironmentParts): 
     random: secureRandom,
     sleep: async (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     sha256: sha256Hex,
-    async parquetRows(bytes, columns) {
-      return parquetReadObjects({ file: bytes.slice().buffer, columns: [...columns] })
-    },
+    parquetRows: readParquet,
+    ...overrides,
+  }
+}
+
+/** Rows of a stored Parquet object; one that does not decode is a corrupt object, not a bug. */
+async function readParquet(
+  bytes: Uint8Array,
+  columns: readonly string[],
+): Promise<readonly Readonly<Record<string, unknown>>[]> {
+  try {
+    return await parquetReadObjects({ file: bytes.slice().buffer, columns: [...columns] })
+  } catch (cause) {
+    throw new StoreError('corrupt', 'tables.parquet', 'the Parquet object does not decode', { cause })
   }
 }
 

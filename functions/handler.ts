@@ -2,23 +2,32 @@
 import type { TableResolver } from '../lib/protocol/delta/resolve.ts'
 import type { DeltaSettings } from '../lib/protocol/delta/settings.ts'
 import type { Note, Protocol } from '../lib/protocol/effects.ts'
+import { stringifyJson, type JsonValue } from '../lib/protocol/json.ts'
 import { run } from '../lib/protocol/run.ts'
-import type { JsonValue } from '../lib/protocol/json.ts'
-import { stringifyJson } from '../lib/protocol/json.ts'
 import { scopedStore, type Scope } from '../lib/store/scoped.ts'
 import type { Store } from '../lib/store/types.ts'
 import { readJsonBody } from './body.ts'
-import { createEnvironment } from './environment.ts'
-import { problemResponse, type Problem, type Reason } from './problem.ts'
+import { createEnvironment, type EnvironmentOverrides } from './environment.ts'
+import { problemResponse, type Problem } from './problem.ts'
 
 /** What the process serves: one scope of one store. */
 export interface Service {
   /** Unscoped; handlers see it only through a scoped view. */
   readonly store: Store
   readonly scope: Scope
+  /** Made once for the scope, because it holds a cache. */
   readonly resolver: TableResolver
   readonly settings: DeltaSettings
+  /** Where `type` of a problem points; `docs/problems.md` unless told. */
+  readonly problem_base_url?: string
+  /** How long a body may take to arrive, ms. */
+  readonly body_arrival_ms?: number
+  /** For tests: another clock, other ids. */
+  readonly overrides?: EnvironmentOverrides
 }
+
+/** Facts for the request's log line. */
+export type Facts = Record<string, string | number | boolean>
 
 /** One request as a handler sees it. */
 export interface Call {
@@ -27,21 +36,29 @@ export interface Call {
   readonly request_id: string
   /** `{table_id}` of the path, as the client wrote it; empty on routes without one. */
   readonly table_id: string
-  /** Facts for the request's log line. */
-  readonly facts: Record<string, string | number | boolean>
+  readonly facts: Facts
+  /** A fact that the protocol noted, for the log. */
   note(note: Note): void
+  /** The cause of a refusal that its answer must not show, for the log. */
+  failed(error: unknown): void
 }
 
 /** A handler: parses, calls one protocol function, turns its result into a response. */
 export type Handler = (call: Call) => Promise<Response>
 
-/** Drive one protocol operation in the request's scope. */
+/**
+ * Drive one protocol operation in the request's scope. Nothing of the request reaches it, its abort signal least of
+ * all: a client that goes away must not cut a commit that is reserved (spec/http-api.md 11).
+ */
 export async function perform<R>(call: Call, protocol: Protocol<R>): Promise<R> {
-  const { store, scope, resolver } = call.service
-  return run(
-    protocol,
-    createEnvironment({ store: scopedStore(store, scope), resolver, note: (fact) => call.note(fact) }),
-  )
+  const { store, scope, resolver, overrides } = call.service
+  const environment = createEnvironment({
+    store: scopedStore(store, scope),
+    resolver,
+    overrides,
+    note: (fact) => call.note(fact),
+  })
+  return run(protocol, environment)
 }
 
 /** 200 with a JSON body. */
@@ -51,9 +68,12 @@ export function json(body: unknown, headers: Readonly<Record<string, string>> = 
 
 /** The refusal, and its reason in the log line. */
 export function refuse(call: Call, problem: Problem): Response {
-  const reason: Reason = problem.reason
-  call.facts['reason'] = reason
-  return problemResponse(problem, call.request_id)
+  call.facts['reason'] = problem.reason
+  const base_url = call.service.problem_base_url
+  return problemResponse(problem, {
+    request_id: call.request_id,
+    ...(base_url === undefined ? {} : { base_url }),
+  })
 }
 
 /** The members of the body, or the response that refuses it. */
@@ -61,6 +81,10 @@ export async function bodyOf(
   call: Call,
   bytes_max: number,
 ): Promise<Readonly<Record<string, JsonValue>> | Response> {
-  const body = await readJsonBody(call.request, { bytes_max })
+  const arrival_ms = call.service.body_arrival_ms
+  const body = await readJsonBody(call.request, {
+    bytes_max,
+    ...(arrival_ms === undefined ? {} : { arrival_ms }),
+  })
   return body.ok ? body.members : refuse(call, body.problem)
 }

@@ -8,6 +8,7 @@ import { problemOf } from './problem.ts'
 export async function handleInspect(call: Call): Promise<Response> {
   const table = parseTable(call.table_id)
   if (!table.ok) return refuse(call, table)
+  call.facts['table_id'] = table.value
   const result = await perform(call, inspect({ table_id: table.value }))
   if (!result.ok) return refuse(call, problemOf(result))
   return json({ ...result.state, crash_window: result.crash_window })

@@ -2,7 +2,7 @@
  * The one table from a reason to its HTTP answer (spec/http-api.md 6): every refusal of every route has this body and no
  * other. A reason that the protocol can answer and that has no row here does not compile.
  */
-import type { CommitFailure, DeltaReason, StageResult } from '../lib/protocol/delta/outcomes.ts'
+import type { CommitFailure, DeltaReason, Finding, StageResult } from '../lib/protocol/delta/outcomes.ts'
 import { stringifyJson } from '../lib/protocol/json.ts'
 
 /** How a reason looks on the wire. */
@@ -104,13 +104,20 @@ export interface Problem {
 /** Where `type` points, unless the deployment configures another base. */
 export const PROBLEM_BASE_URL = 'docs/problems.md'
 
+/** What the answer to one request carries besides the problem. */
+export interface ProblemContext {
+  readonly request_id: string
+  readonly base_url?: string
+}
+
 /** The response of a refusal. */
-export function problemResponse(problem: Problem, request_id: string): Response {
+export function problemResponse(problem: Problem, context: ProblemContext): Response {
   const { reason, detail, members = {}, headers = {} } = problem
+  const { request_id, base_url = PROBLEM_BASE_URL } = context
   const { status, code, retryable, has_retry_after, title } = PROBLEMS[reason]
   const retry_after_ms = has_retry_after ? Number(members['retry_after_ms'] ?? 1000) : undefined
   const body = {
-    type: `${PROBLEM_BASE_URL}#${reason}`,
+    type: `${base_url}#${reason}`,
     title,
     status,
     detail,
@@ -155,11 +162,16 @@ const WIRE_MEMBERS: ReadonlySet<string> = new Set([
   'object_class',
 ])
 
+/** Warnings may come before the error that refuses the payload. */
+function firstError(findings: readonly Finding[]): Finding | undefined {
+  return findings.find(({ severity }) => severity === 'error') ?? findings[0]
+}
+
 /** The texts of spec/coordinator.md 8, which are the reference's where it has one. */
 function detailOf(failure: DeltaFailure): string {
   switch (failure.reason) {
     case 'payload_invalid':
-      return failure.findings[0]?.detail ?? 'the payload is not a Delta commit'
+      return firstError(failure.findings)?.detail ?? 'the payload is not a Delta commit'
     case 'table_not_found':
       return `table not found: ${failure.table_id}`
     case 'not_delta':

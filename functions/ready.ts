@@ -11,24 +11,33 @@ export function readyHandler(store: Store): Handler {
   const probe = unscopedProbe(store)
   let last: { readonly at_ms: number; readonly is_ready: Promise<boolean> } | null = null
 
-  async function isReady(): Promise<boolean> {
+  async function isReady(call: Call): Promise<boolean> {
+    const signal = AbortSignal.timeout(TIMEOUT_MS)
     try {
       // Absence is success: any answer shows that the store is reachable.
-      await probe.readyCheck({ signal: AbortSignal.timeout(TIMEOUT_MS) })
+      await Promise.race([probe.readyCheck({ signal }), rejectedBy(signal)])
       return true
-    } catch {
+    } catch (error) {
+      call.failed(error)
       return false
     }
   }
 
   return async (call: Call) => {
     const now_ms = performance.now()
-    if (last === null || now_ms - last.at_ms > CACHE_MS) last = { at_ms: now_ms, is_ready: isReady() }
+    if (last === null || now_ms - last.at_ms > CACHE_MS) last = { at_ms: now_ms, is_ready: isReady(call) }
     if (await last.is_ready) return json({ ready: true })
     return refuse(call, {
       reason: 'storage_unavailable',
-      detail: 'the store did not answer; the cause is in the logs of the store',
+      detail: 'the store did not answer; the cause is in the log',
       members: { ready: false },
     })
   }
+}
+
+/** A driver that ignores its signal must not hold the probe. */
+async function rejectedBy(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    signal.addEventListener('abort', () => reject(new Error(`no answer within ${TIMEOUT_MS} ms`)))
+  })
 }

@@ -1,19 +1,24 @@
 /** POST …/recover: finish or drop what is in flight on a table, without committing anything (spec/http-api.md 4.3). */
-import { parseTable, unknownMember } from '../lib/protocol/delta/commit-input.ts'
+import * as z from 'zod'
+import { parseShape, parseTable } from '../lib/protocol/delta/commit-input.ts'
 import { recover } from '../lib/protocol/delta/recover.ts'
 import { RECOVER_BODY_BYTES_MAX } from './body.ts'
 import { bodyOf, json, perform, refuse, type Call } from './handler.ts'
 import { problemOf } from './problem.ts'
 
-/** The body is an empty JSON object. */
+/** Body of a recover request: an empty JSON object. */
+export const RecoverBody = z.strictObject({})
+
+/** Answers with the state afterwards and what was done. */
 export async function handleRecover(call: Call): Promise<Response> {
   const { service } = call
   const body = await bodyOf(call, RECOVER_BODY_BYTES_MAX)
   if (body instanceof Response) return body
+  const shape = parseShape(RecoverBody, body)
+  if (!shape.ok) return refuse(call, shape)
   const table = parseTable(call.table_id)
   if (!table.ok) return refuse(call, table)
-  const unknown = unknownMember(body, new Set())
-  if (unknown !== null) return refuse(call, unknown)
+  call.facts['table_id'] = table.value
   const result = await perform(
     call,
     recover({ table_id: table.value }, service.settings, service.store.capabilities),

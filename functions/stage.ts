@@ -1,25 +1,36 @@
 /** POST …/commits/stage: store a payload for a later commit (spec/http-api.md 4.1). */
-import { parseTable, text, unknownMember } from '../lib/protocol/delta/commit-input.ts'
+import * as z from 'zod'
+import { parseShape, parseTable } from '../lib/protocol/delta/commit-input.ts'
 import { stage } from '../lib/protocol/delta/stage.ts'
 import { STAGE_BODY_BYTES_MAX } from './body.ts'
 import { bodyOf, json, perform, refuse, type Call } from './handler.ts'
 import { problemOf } from './problem.ts'
 
-const MEMBERS: ReadonlySet<string> = new Set(['payload'])
+/** Body of a stage request. */
+export const StageBody = z.strictObject({
+  payload: z.string().meta({
+    description: 'Newline-delimited Delta actions, stored byte for byte as UTF-8',
+    example: '{"commitInfo":{"timestamp":1}}\n',
+  }),
+})
+
+/** Spec/http-api.md 11; nothing is reserved, so it is shorter than that of a commit. */
+const STAGE_DEADLINE_MS = 30_000
 
 /** Each call creates a new object; there is no idempotency to honour. */
 export async function handleStage(call: Call): Promise<Response> {
   const body = await bodyOf(call, STAGE_BODY_BYTES_MAX)
   if (body instanceof Response) return body
+  const shape = parseShape(StageBody, body)
+  if (!shape.ok) return refuse(call, shape)
   const table = parseTable(call.table_id)
   if (!table.ok) return refuse(call, table)
-  const unknown = unknownMember(body, MEMBERS)
-  if (unknown !== null) return refuse(call, unknown)
-  const payload = text(body, 'payload', STAGE_BODY_BYTES_MAX)
-  if (!payload.ok) return refuse(call, payload)
+  call.facts['table_id'] = table.value
+  const { settings } = call.service
+  const deadline_ms = Math.min(STAGE_DEADLINE_MS, settings.deadline_ms)
   const result = await perform(
     call,
-    stage({ table_id: table.value, payload: payload.value }, call.service.settings),
+    stage({ table_id: table.value, payload: shape.value.payload }, { ...settings, deadline_ms }),
   )
   if (!result.ok) return refuse(call, problemOf(result))
   const { staged_path, staged_version } = result
