@@ -1,0 +1,125 @@
+/** Stores for tests: every store that the suite runs on, and wrappers that count, forbid or fail. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fsStore } from '../../lib/store/fs.ts'
+import { memoryStore } from '../../lib/store/memory.ts'
+import { compareKeys } from '../../lib/store/keys.ts'
+import type { MaintenanceStore } from '../../lib/store/types.ts'
+
+/** A store under test and what belongs to it. */
+export interface TestStore {
+  readonly store: MaintenanceStore
+  /** Free what it holds. */
+  close(): void
+}
+
+/** The stores that the embedded default offers; `describe.each(STORES)`. */
+export const STORES: readonly { readonly name: string; make(clock?: () => number): TestStore }[] = [
+  {
+    name: 'memory',
+    make: (clock) => ({
+      store: memoryStore(clock === undefined ? {} : { clock }),
+      close: () => undefined,
+    }),
+  },
+  { name: 'folder', make: () => folderStore() },
+]
+
+/** A folder store in a fresh temporary folder. */
+export function folderStore(): TestStore & { readonly folder: string } {
+  const folder = mkdtempSync(join(tmpdir(), 'tidemark-fs-'))
+  return {
+    folder,
+    store: fsStore(folder),
+    close: () => rmSync(folder, { recursive: true, force: true }),
+  }
+}
+
+/** What a request path may use; a listing or a delete that reaches it is an error and is remembered (CO-28, C17, C20). */
+export function forbidListing(store: MaintenanceStore): {
+  readonly store: MaintenanceStore
+  readonly violations: readonly string[]
+} {
+  const violations: string[] = []
+  const refuse = (what: string): never => {
+    violations.push(what)
+    throw new Error(`a request path must not ${what}`)
+  }
+  return {
+    violations,
+    store: {
+      ...store,
+      listPage: async (request) => refuse(`list ${request.prefix}`),
+      delete: async (key) => refuse(`delete ${key}`),
+    },
+  }
+}
+
+/** One store operation that a counting store saw. `round` counts from 1; operations issued together share it. */
+export interface Counted {
+  readonly kind: 'get' | 'head' | 'put'
+  readonly key: string
+  readonly round: number
+}
+
+/**
+ * Counts sequential rounds (spec/coordinator.md 13): operations that are on their way together are one round. Every
+ * operation takes one turn of the event loop, so that all operations of one batch are issued before any returns.
+ */
+export function countRounds(store: MaintenanceStore): {
+  readonly store: MaintenanceStore
+  /** Operations since the last `reset`. */
+  readonly operations: Counted[]
+  rounds(): number
+  reset(): void
+} {
+  const operations: Counted[] = []
+  let under_way = 0
+  let round = 0
+  async function counted<T>(kind: Counted['kind'], key: string, call: () => Promise<T>): Promise<T> {
+    if (under_way === 0) round += 1
+    under_way += 1
+    operations.push({ kind, key, round })
+    await new Promise((resolve) => setImmediate(resolve))
+    try {
+      return await call()
+    } finally {
+      under_way -= 1
+    }
+  }
+  return {
+    operations,
+    rounds: () => round,
+    reset() {
+      operations.length = 0
+      round = 0
+    },
+    store: {
+      ...store,
+      get: async (key, options) => counted('get', key, async () => store.get(key, options)),
+      head: async (key, options) => counted('head', key, async () => store.head(key, options)),
+      put: async (key, bytes, precondition, options) =>
+        counted('put', key, async () => store.put(key, bytes, precondition, options)),
+    },
+  }
+}
+
+/** Everything in the store as text by key, sorted: what an operator would see in the bucket. */
+export async function readBucket(store: MaintenanceStore): Promise<Record<string, string>> {
+  const bucket: Record<string, string> = {}
+  let start_after: string | undefined
+  do {
+    const page = await store.listPage({
+      prefix: '',
+      limit: 1000,
+      ...(start_after === undefined ? {} : { start_after }),
+    })
+    for (const { key } of page.objects.toSorted((a, b) => compareKeys(a.key, b.key))) {
+      const object = await store.get(key)
+      if (object.outcome === 'ok') bucket[key] = new TextDecoder().decode(object.bytes)
+    }
+    start_after = page.next_start_after
+  } while (start_after !== undefined)
+  return bucket
+}
