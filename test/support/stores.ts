@@ -1,5 +1,5 @@
 /** Stores for tests: every store that the suite runs on, and wrappers that count, forbid or fail. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fsStore } from '../../lib/store/fs.ts'
@@ -23,12 +23,15 @@ export const STORES: readonly { readonly name: string; make(clock?: () => number
       close: () => undefined,
     }),
   },
-  { name: 'folder', make: () => folderStore() },
+  { name: 'folder', make: () => folderStore(IN_MEMORY) },
 ]
 
-/** A folder store in a fresh temporary folder. */
-export function folderStore(): TestStore & { readonly folder: string } {
-  const folder = mkdtempSync(join(tmpdir(), 'tidemark-fs-'))
+/** A file system without a disk, where there is one: the same calls, and no waiting for fsync. */
+const IN_MEMORY = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
+
+/** A folder store in a fresh temporary folder; on a disk unless told. */
+export function folderStore(parent: string = tmpdir()): TestStore & { readonly folder: string } {
+  const folder = mkdtempSync(join(parent, 'tidemark-fs-'))
   return {
     folder,
     store: fsStore(folder),
