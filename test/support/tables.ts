@@ -83,7 +83,7 @@ export interface Table {
   keys(writer: Writer, version: number): ReturnType<typeof commitKeys>
   /** The whole bucket in the words of spec/coordinator.md 7, relative to `n`. */
   picture(n: number): Promise<Picture>
-  /** The status with the version or the reason: `200 v`, `409 reserved`. */
+  /** The status with the version or the reason: `200 v`, `409 reserved`, `409 stale_read_version latest v`. */
   told(answer: Answer, n: number): string
 }
 
@@ -184,7 +184,10 @@ function makeTable(
       return paint({ n, root, table_id, writers, foreign_texts, state, objects, all })
     },
     told({ status, body }, n) {
-      if (status !== 200) return `${status} ${body.reason}`
+      if (status !== 200) {
+        const { reason, latest_version } = body
+        return `${status} ${reason}${latest_version === undefined ? '' : ` latest ${symbol(latest_version, n)}`}`
+      }
       const path = logKey(root, body.version)
       return `200 ${symbol(body.version, n)}${body.delta_log_path === path ? '' : ` at ${body.delta_log_path}`}`
     },
