@@ -119,19 +119,38 @@ export function arcoInflight({ call }: Writer): Readonly<Record<string, string |
   }
 }
 
-/** A process that stops in front of one of its writes until it is told to go on. */
+/** A process that stops in front of one of its store calls until it is told to go on. */
 export interface HeldProcess {
   readonly service: TestService
-  /** Resolves when the process is about to send the write. */
+  /** Resolves when the call is about to be made; it has not reached the bucket. */
   readonly reached: Promise<void>
   goOn(): void
 }
 
-/** Hold a process in front of a write; the write itself has not reached the bucket. */
+/** Hold a process in front of one of its four writes. */
 export function heldBefore(table: Table, write: Write, options: ProcessOptions = {}): HeldProcess {
+  return held(table, options, (hold) => faultAt(write, hold))
+}
+
+/** Hold a process in front of its `nth` read of a key that contains `part`. */
+export function heldBeforeRead(table: Table, part: string, nth: number): HeldProcess {
+  let reads = 0
+  return held(
+    table,
+    {},
+    (hold) => (store) =>
+      withFaults(store, ({ kind, key }) => {
+        if (kind !== 'get' || !key.includes(part)) return undefined
+        reads += 1
+        return reads === nth ? hold() : undefined
+      }),
+  )
+}
+
+function held(table: Table, options: ProcessOptions, wrapWith: (hold: () => Fault) => Wrap): HeldProcess {
   const reached = Promise.withResolvers<void>()
   const gate = Promise.withResolvers<void>()
-  const wrap = faultAt(write, () => {
+  const wrap = wrapWith(() => {
     reached.resolve()
     return { fault: 'latency', until: gate.promise }
   })
