@@ -2,7 +2,7 @@
  * Commits that stop half way (spec/coordinator.md 7.1): a process of ours that dies after a write, the same as Arco
  * would have left it, and processes that are held in front of a write while others go on.
  */
-import { withFaults, type Fault } from '../../lib/store/faults.ts'
+import { withFaults, type Fault, type FaultyCall } from '../../lib/store/faults.ts'
 import { commitKeys, sha256Hex, START_MS, type TestService } from './service.ts'
 import {
   logKey,
@@ -132,17 +132,36 @@ export function heldBefore(table: Table, write: Write, options: ProcessOptions =
   return held(table, options, (hold) => faultAt(write, hold))
 }
 
+/** Hold a process in front of its first put of one key. */
+export function heldBeforePut(table: Table, key: string, options: ProcessOptions = {}): HeldProcess {
+  return heldAt(table, options, (call) => call.kind === 'put' && call.key.endsWith(`/${key}`), 1)
+}
+
 /** Hold a process in front of its `nth` read of a key that contains `part`. */
-export function heldBeforeRead(table: Table, part: string, nth: number): HeldProcess {
-  let reads = 0
+export function heldBeforeRead(
+  table: Table,
+  part: string,
+  nth: number,
+  options: ProcessOptions = {},
+): HeldProcess {
+  return heldAt(table, options, ({ kind, key }) => kind === 'get' && key.includes(part), nth)
+}
+
+function heldAt(
+  table: Table,
+  options: ProcessOptions,
+  is_meant: (call: FaultyCall) => boolean,
+  nth: number,
+): HeldProcess {
+  let calls = 0
   return held(
     table,
-    {},
+    options,
     (hold) => (store) =>
-      withFaults(store, ({ kind, key }) => {
-        if (kind !== 'get' || !key.includes(part)) return undefined
-        reads += 1
-        return reads === nth ? hold() : undefined
+      withFaults(store, (call) => {
+        if (!is_meant(call)) return undefined
+        calls += 1
+        return calls === nth ? hold() : undefined
       }),
   )
 }
