@@ -1,5 +1,4 @@
 /** Tidemark on Node: `npm start`. A folder or memory as the store, one scope, loopback only. */
-import { serve } from '@hono/node-server'
 import { v7 as uuidv7 } from 'uuid'
 import packageJson from '../../package.json' with { type: 'json' }
 import { tableResolver } from '../../lib/protocol/delta/resolve.ts'
@@ -10,6 +9,7 @@ import { createApp } from '../app.ts'
 import { readConfig, type Config } from '../config.ts'
 import { createLog } from '../logging.ts'
 import { UNKNOWN_VERSION } from '../version.ts'
+import { nodeServer } from './node-server.ts'
 import { welcome } from './welcome.ts'
 
 const read = readConfig(process.env)
@@ -35,19 +35,14 @@ function start(config: Config): void {
     log: createLog({ format: config.log_format, write: (line) => process.stderr.write(line) }),
     version: { ...UNKNOWN_VERSION, packageVersion: packageJson.version },
   })
-  const server = serve(
-    {
-      fetch: app.fetch,
-      hostname: host,
-      port,
-      serverOptions: { maxHeaderSize: 16 * 1024, requestTimeout: 60_000 },
-    },
-    (address) => {
-      process.stdout.write(
-        welcome({ base: `http://${host}:${address.port}`, table_id: uuidv7(), key: uuidv7(), config }),
-      )
-    },
-  )
+  const server = nodeServer(app)
+  server.listen({ host, port }, () => {
+    const address = server.address()
+    const port_taken = typeof address === 'object' && address !== null ? address.port : port
+    process.stdout.write(
+      welcome({ base: `http://${host}:${port_taken}`, table_id: uuidv7(), key: uuidv7(), config }),
+    )
+  })
   server.on('error', (error: NodeJS.ErrnoException) => {
     const why =
       error.code === 'EADDRINUSE'
@@ -62,7 +57,7 @@ function start(config: Config): void {
     process.once('SIGTERM', () => process.exit(1))
     process.once('SIGINT', () => process.exit(1))
     server.close()
-    if ('closeIdleConnections' in server) server.closeIdleConnections()
+    server.closeIdleConnections()
     void app.drain().then(() => {
       process.exitCode = 0
       // Answers are written by now; connections that stay open must not keep the process.
