@@ -65,7 +65,7 @@ describe.each(STORES)('slow writer A on $name', ({ make }) => {
         const slow = heldBefore(at, write)
         const a_answer = slow.service.commit(a.call)
         await slow.reached
-        const next = heldBefore(at, 'log', { clock: testClock(START_MS + TTL_MS) })
+        const next = heldBeforePut(at, at.keys(x, n + 2).log, { clock: testClock(START_MS + TTL_MS) })
         const x_answer = next.service.commit(x.call)
         await next.reached
         slow.goOn()
