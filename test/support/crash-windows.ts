@@ -119,6 +119,28 @@ export function arcoInflight({ call }: Writer): Readonly<Record<string, string |
   }
 }
 
+/** The reservation as Tidemark writes it. */
+export function fullInflight(table: Table, writer: Writer): Readonly<Record<string, string | number>> {
+  return {
+    ...arcoInflight(writer),
+    payload_sha256: sha256Hex(writer.payload),
+    delta_log_path: logKey(table.root, writer.call.read_version + 1),
+    nonce: '01JKTT0G00Z4N2V8R6W1X3Y5ZC',
+  }
+}
+
+/** The marker as Tidemark writes it. */
+export function fullMarker(table: Table, writer: Writer): Readonly<Record<string, string | number>> {
+  const { read_version, staged_path, staged_version } = writer.call
+  return {
+    ...arcoMarker(table, writer),
+    payload_sha256: sha256Hex(writer.payload),
+    read_version,
+    staged_path,
+    staged_version,
+  }
+}
+
 /** A process that stops in front of one of its store calls until it is told to go on. */
 export interface HeldProcess {
   readonly service: TestService

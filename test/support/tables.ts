@@ -4,7 +4,7 @@
  * path listed or deleted (CO-28, C17, C20).
  */
 import { afterEach, expect } from 'vitest'
-import type { MaintenanceStore } from '../../lib/store/types.ts'
+import type { MaintenanceStore, Meta } from '../../lib/store/types.ts'
 import {
   commitKeys,
   freshId,
@@ -54,8 +54,8 @@ export interface Bucket {
   /** The bytes as text, or null. */
   read(key: string): Promise<string | null>
   token(key: string): Promise<string>
-  /** Put, whatever is there; the token. */
-  write(key: string, text: string): Promise<string>
+  /** Put, whatever is there; the token. `meta` is user metadata, where the store keeps it. */
+  write(key: string, text: string, meta?: Meta): Promise<string>
   remove(key: string): Promise<void>
   /** Everything in the scope. */
   all(): Promise<Record<string, string>>
@@ -83,6 +83,11 @@ export interface Table {
   keys(writer: Writer, version: number): ReturnType<typeof commitKeys>
   /** The whole bucket in the words of spec/coordinator.md 7, relative to `n`. */
   picture(n: number): Promise<Picture>
+  /** The state as it is stored. */
+  // oxlint-disable-next-line typescript/no-explicit-any -- JSON of any shape; tests assert on it
+  state(): Promise<any>
+  /** Write the state, members as given. */
+  setState(state: Readonly<Record<string, unknown>>): Promise<void>
   /** The status with the version or the reason: `200 v`, `409 reserved`, `409 stale_read_version latest v`. */
   told(answer: Answer, n: number): string
 }
@@ -183,6 +188,10 @@ function makeTable(
       const objects = Object.entries(rest).filter(([key]) => history[key] === undefined)
       return paint({ n, root, table_id, writers, foreign_texts, state, objects, all })
     },
+    state: async () => JSON.parse((await bucket.read(state_key)) ?? 'null'),
+    async setState(state) {
+      await bucket.write(state_key, JSON.stringify(state))
+    },
     told({ status, body }, n) {
       if (status !== 200) {
         const { reason, latest_version } = body
@@ -206,8 +215,9 @@ function operatorView(store: MaintenanceStore, prefix: string): Bucket {
       if (object.outcome !== 'ok') throw new Error(`no object ${key}`)
       return object.token
     },
-    async write(key, text) {
-      const put = await store.put(prefix + key, new TextEncoder().encode(text), 'none')
+    async write(key, text, meta) {
+      const bytes = new TextEncoder().encode(text)
+      const put = await store.put(prefix + key, bytes, 'none', meta === undefined ? {} : { meta })
       if (put.outcome !== 'ok') throw new Error(`${key}: ${put.outcome}`)
       return put.token
     },
