@@ -47,6 +47,8 @@ export interface MixedTable {
   commit(process: Process, request: ArcoRequest, serving?: Serving): Promise<MixedAnswer>
   /** A reference process reads the state and writes it back: the additive members are gone (R23). */
   rewriteByArco(): void
+  /** The staged object of a request is deleted, as a cleanup that came too early would do. */
+  removeStaged(request: ArcoRequest): void
   /** Full key of the state. */
   readonly state_key: string
   /** Full key of the marker of a request. */
@@ -107,6 +109,7 @@ export function mixedTable(tokens: 'content' | 'counter'): MixedTable {
       const object = store.peek(state_key)
       if (object !== null) store.seed(state_key, rewrittenByArco(object.bytes))
     },
+    removeStaged: ({ staged_path }) => store.remove(prefix + staged_path),
     markerKey: ({ idempotency_key }) => keysOf(idempotency_key, 0).marker,
     state() {
       const object = store.peek(state_key)
