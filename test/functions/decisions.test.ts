@@ -294,7 +294,7 @@ describe.each(STORES)('coordinator.md 6.3 on $name', ({ make }) => {
       expect(await at.bucket.all()).toEqual(before)
     })
 
-    test('CO-33: a foreign entry at latest+1 that nobody reserved: the state catches up, 200 at latest+2 (C14)', async () => {
+    test('the log has it: the state catches up without a marker (R4), and the request goes on', async () => {
       const at = await table()
       await at.foreign(v)
       const k = await at.writer('K', v)
