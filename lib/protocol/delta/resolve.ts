@@ -5,12 +5,11 @@
  */
 import { sameVersion } from '../../store/tokens.ts'
 import type { StoredObject, Token } from '../../store/types.ts'
-import { get, now, type Protocol } from '../effects.ts'
-import { CATALOG_POINTER_PATH, legacyRoot } from '../paths.ts'
+import { now, type Protocol } from '../effects.ts'
+import { legacyRoot } from '../paths.ts'
 import { StoredObjectError } from '../stored-error.ts'
 import { StoreError } from '../../store/types.ts'
-import { readCatalogTable, type CatalogTable } from './catalog.ts'
-import { POINTER_BYTES_MAX } from './limits.ts'
+import { readCatalogPointer, readCatalogTable, type CatalogTable } from './catalog.ts'
 import type { ResolutionFailure } from './outcomes.ts'
 import { normaliseRoot, type RootContext } from './table-root.ts'
 
@@ -96,7 +95,7 @@ function catalogResolver(
     const { monotonic_ms } = yield* now()
     const cached = fresh(cache, monotonic_ms)?.roots.get(table_id)
     if (cached !== undefined) return cached
-    const pointer = yield* get(CATALOG_POINTER_PATH, POINTER_BYTES_MAX)
+    const pointer = yield* readCatalogPointer()
     const token = pointer.outcome === 'ok' ? pointer.token : null
     if (cache === null || !sameGeneration(cache.pointer_token, token)) {
       cache = { pointer_token: token, checked_at_ms: monotonic_ms, roots: new Map() }
@@ -112,13 +111,19 @@ function catalogResolver(
     return resolution
   }
 
+  function* attempt(table_id: string): Protocol<Resolution> {
+    try {
+      return yield* lookUp(table_id)
+    } catch (error) {
+      return resolutionFailure(error)
+    }
+  }
+
   return {
     *resolve(table_id) {
-      try {
-        return yield* lookUp(table_id)
-      } catch (error) {
-        return resolutionFailure(error)
-      }
+      const first = yield* attempt(table_id)
+      // An object that does not parse is read once more before it counts as corrupt (spec/storage.md 8).
+      return !first.ok && first.reason === 'object_corrupt' ? yield* attempt(table_id) : first
     },
     knownRoot(table_id, monotonic_ms) {
       return fresh(cache, monotonic_ms)?.roots.get(table_id) ?? null
@@ -168,10 +173,6 @@ function resolutionFailure(error: unknown): Resolution {
   if (error instanceof StoredObjectError) {
     return { ok: false, reason: 'object_corrupt', object_class: error.object_class }
   }
-  if (error instanceof StoreError) {
-    return error.code === 'corrupt' || error.code === 'too_large'
-      ? { ok: false, reason: 'object_corrupt', object_class: 'catalog' }
-      : { ok: false, reason: 'storage_unavailable', retry_after_ms: 1000 }
-  }
+  if (error instanceof StoreError) return { ok: false, reason: 'storage_unavailable', retry_after_ms: 1000 }
   throw error
 }
