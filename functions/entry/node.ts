@@ -10,6 +10,7 @@ import { readConfig, type Config } from '../config.ts'
 import { createLog } from '../logging.ts'
 import { UNKNOWN_VERSION } from '../version.ts'
 import { nodeServer } from './node-server.ts'
+import { stopOnSignal } from './shutdown.ts'
 import { welcome } from './welcome.ts'
 
 const read = readConfig(process.env)
@@ -35,6 +36,8 @@ function start(config: Config): void {
     log: createLog({ format: config.log_format, write: (line) => process.stderr.write(line) }),
     version: { ...UNKNOWN_VERSION, packageVersion: packageJson.version },
   })
+  // Whoever read the log may go away; commits go on.
+  process.stderr.on('error', () => undefined)
   const server = nodeServer(app)
   server.listen({ host, port }, () => {
     const address = server.address()
@@ -51,19 +54,5 @@ function start(config: Config): void {
     process.stderr.write(`Tidemark does not start: ${why}\n`)
     process.exit(1)
   })
-
-  // A commit after its reserve CAS is finished, not cut; a second signal ends the process at once.
-  const stop = (): void => {
-    process.once('SIGTERM', () => process.exit(1))
-    process.once('SIGINT', () => process.exit(1))
-    server.close()
-    server.closeIdleConnections()
-    void app.drain().then(() => {
-      process.exitCode = 0
-      // Answers are written by now; connections that stay open must not keep the process.
-      setTimeout(() => process.exit(0), 100)
-    })
-  }
-  process.once('SIGTERM', stop)
-  process.once('SIGINT', stop)
+  stopOnSignal(server, app)
 }

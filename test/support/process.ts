@@ -18,6 +18,8 @@ export interface Running {
   /** Resolves with the first match of `pattern` in stdout; rejects when the process ends without one. */
   printed(pattern: RegExp): Promise<RegExpExecArray>
   kill(signal: NodeJS.Signals): void
+  /** Stop reading its stderr, as a pager does that is quit. */
+  closeStderr(): void
   /** Resolves once the process has ended and its pipes are read. */
   readonly ended: Promise<Ended>
 }
@@ -61,6 +63,7 @@ export function startProcess({ command, args, cwd, env = {} }: Command): Running
       return Promise.race([matched, gone])
     },
     kill: (signal) => void child.kill(signal),
+    closeStderr: () => void child.stderr.destroy(),
     ended,
   }
 }

@@ -1,6 +1,7 @@
 /** A test's own entry file in one call: the app over a store, on a free loopback port, for as long as its parent lives. */
 import { createApp } from '../../functions/app.ts'
 import { nodeServer } from '../../functions/entry/node-server.ts'
+import { stopOnSignal } from '../../functions/entry/shutdown.ts'
 import { createLog } from '../../functions/logging.ts'
 import { tableResolver } from '../../lib/protocol/delta/resolve.ts'
 import { DEFAULT_SETTINGS, type DeltaSettings } from '../../lib/protocol/delta/settings.ts'
@@ -30,6 +31,7 @@ export function serveStore({ store, scope, settings = {} }: Served): void {
     if (typeof address !== 'object' || address === null) throw new Error('the server listens on no port')
     process.stdout.write(`Tidemark on http://127.0.0.1:${address.port}\n`)
   })
+  stopOnSignal(server, app)
   // The parent holds our stdin open. A test that dies must not leave a server behind.
   process.stdin.once('end', () => process.exit(0)).resume()
 }
