@@ -38,6 +38,7 @@ export function* drive(
   options: { readonly ghost_check: boolean },
 ): Protocol<CommitResult | 'look_again'> {
   const { inflight, staged } = own
+  it.work.budget.drives_own = true
   const path = yield* inflightLogPath(it.work, it.root, inflight)
   if (!path.ok) return path
   const checked = options.ghost_check ? yield* ghostCheck(it, own, path.path) : null
