@@ -5,6 +5,8 @@ import { tableResolver } from '../../lib/protocol/delta/resolve.ts'
 import { fsStore } from '../../lib/store/fs.ts'
 import { withLimits } from '../../lib/store/limits.ts'
 import { memoryStore } from '../../lib/store/memory.ts'
+import type { Store } from '../../lib/store/types.ts'
+import { unscopedProbe } from '../../lib/store/unscoped.ts'
 import { createApp } from '../app.ts'
 import { readConfig, type Config } from '../config.ts'
 import { createLog } from '../logging.ts'
@@ -14,20 +16,20 @@ import { stopOnSignal } from './shutdown.ts'
 import { welcome } from './welcome.ts'
 
 const read = readConfig(process.env)
-if (read.ok) start(read.config)
-else {
-  process.stderr.write(
-    `Tidemark does not start: the configuration is wrong.\n${read.problems.map((text) => `  ${text}\n`).join('')}`,
-  )
-  process.exitCode = 1
-}
+if (read.ok) await start(read.config)
+else refuse(`the configuration is wrong.\n${read.problems.map((text) => `  ${text}`).join('\n')}`)
 
-function start(config: Config): void {
+async function start(config: Config): Promise<void> {
   const { bucket, token_format, host, port } = config
   const driver =
     bucket.kind === 'file'
       ? fsStore(bucket.dir, { token_format })
       : memoryStore({ token_format, clock: Date.now })
+  const unusable = await unusableStore(driver)
+  if (unusable !== null && bucket.kind === 'file') {
+    refuse(`the folder ${bucket.dir} cannot be used: ${unusable}; set ARCO_STORAGE_BUCKET to another one`)
+    return
+  }
   const app = createApp({
     store: withLimits(driver),
     scope: config.scope,
@@ -47,12 +49,28 @@ function start(config: Config): void {
     )
   })
   server.on('error', (error: NodeJS.ErrnoException) => {
-    const why =
+    refuse(
       error.code === 'EADDRINUSE'
         ? `port ${port} of ${host} is taken; stop the other process or set PORT to another one`
-        : error.message
-    process.stderr.write(`Tidemark does not start: ${why}\n`)
-    process.exit(1)
+        : `cannot listen on port ${port} of ${host}: ${error.message}`,
+    )
   })
   stopOnSignal(server, app)
+}
+
+/** Why the store does not answer, or null when it does: better before the first commit than by it. */
+async function unusableStore(store: Store): Promise<string | null> {
+  try {
+    await unscopedProbe(store).readyCheck()
+    return null
+  } catch (error) {
+    const { message, cause } = error instanceof Error ? error : new Error(String(error))
+    return cause instanceof Error ? cause.message : message
+  }
+}
+
+/** Say why, and end with exit code 1. */
+function refuse(why: string): void {
+  process.stderr.write(`Tidemark does not start: ${why}\n`)
+  process.exitCode = 1
 }
