@@ -44,9 +44,7 @@ async function start(config: Config): Promise<void> {
   server.listen({ host, port }, () => {
     const address = server.address()
     const port_taken = typeof address === 'object' && address !== null ? address.port : port
-    process.stdout.write(
-      welcome({ base: `http://${host}:${port_taken}`, table_id: uuidv7(), key: uuidv7(), config }),
-    )
+    process.stdout.write(welcome({ port: port_taken, table_id: uuidv7(), key: uuidv7(), config }))
   })
   server.on('error', (error: NodeJS.ErrnoException) => {
     refuse(

@@ -18,6 +18,8 @@ export interface Running {
   /** Resolves with the first match of `pattern` in stdout; rejects when the process ends without one. */
   printed(pattern: RegExp): Promise<RegExpExecArray>
   kill(signal: NodeJS.Signals): void
+  /** SIGKILL for it and, with `own_group`, everything that it started. */
+  killAll(): void
   /** Stop reading its stderr, as a pager does that is quit. */
   closeStderr(): void
   /** Resolves once the process has ended and its pipes are read. */
@@ -30,11 +32,13 @@ export interface Command {
   readonly args: readonly string[]
   readonly cwd: string
   readonly env?: Readonly<Record<string, string>>
+  /** Give it a process group of its own, so that `killAll` reaches what it started. */
+  readonly own_group?: boolean
 }
 
 /** Start a process. Its stdin stays open as long as this process lives: what reads it can end with its parent. */
-export function startProcess({ command, args, cwd, env = {} }: Command): Running {
-  const child = spawn(command, [...args], { cwd, env: { ...machineEnv(), ...env } })
+export function startProcess({ command, args, cwd, env = {}, own_group = false }: Command): Running {
+  const child = spawn(command, [...args], { cwd, env: { ...machineEnv(), ...env }, detached: own_group })
   let stdout = ''
   let stderr = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
@@ -63,8 +67,21 @@ export function startProcess({ command, args, cwd, env = {} }: Command): Running
       return Promise.race([matched, gone])
     },
     kill: (signal) => void child.kill(signal),
+    killAll() {
+      if (child.pid === undefined || !own_group) child.kill('SIGKILL')
+      else killGroup(child.pid)
+    },
     closeStderr: () => void child.stderr.destroy(),
     ended,
+  }
+}
+
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch (error) {
+    // Nobody of the group is left.
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
   }
 }
 
