@@ -67,8 +67,9 @@ export interface Counted {
 }
 
 /**
- * Counts sequential rounds (spec/coordinator.md 13): operations that are on their way together are one round. Every
- * operation takes one turn of the event loop, so that all operations of one batch are issued before any returns.
+ * Counts sequential rounds (spec/coordinator.md 13): the depth of the longest chain of operations that wait for each
+ * other. Over a memory store every operation takes exactly one turn of the event loop, so what is issued in one turn is
+ * one round, whatever else is still on its way.
  */
 export function countRounds(store: MaintenanceStore): {
   readonly store: MaintenanceStore
@@ -78,18 +79,20 @@ export function countRounds(store: MaintenanceStore): {
   reset(): void
 } {
   const operations: Counted[] = []
-  let under_way = 0
+  let is_open = false
   let round = 0
   async function counted<T>(kind: Counted['kind'], key: string, call: () => Promise<T>): Promise<T> {
-    if (under_way === 0) round += 1
-    under_way += 1
+    if (!is_open) {
+      round += 1
+      is_open = true
+      // Runs before the operations of this turn go on: what they issue then is the next round.
+      setImmediate(() => {
+        is_open = false
+      })
+    }
     operations.push({ kind, key, round })
     await new Promise((resolve) => setImmediate(resolve))
-    try {
-      return await call()
-    } finally {
-      under_way -= 1
-    }
+    return call()
   }
   return {
     operations,
