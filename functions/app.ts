@@ -13,6 +13,7 @@ import { handleHealth } from './health.ts'
 import { handleInspect } from './inspect.ts'
 import type { AppLog } from './logging.ts'
 import { openApiDocument } from './openapi.ts'
+import { OPERATIONS, type Operation, type OperationId } from './operations.ts'
 import { problemResponse, type Problem } from './problem.ts'
 import { readyHandler } from './ready.ts'
 import { handleRecover } from './recover.ts'
@@ -45,25 +46,25 @@ export interface Route {
   readonly handler: Handler
 }
 
-/** All routes of this version. */
+/** All routes of this version: what `operations.ts` lists, each with its handler. */
 export function routesOf(deps: AppDeps): readonly Route[] {
-  const table = '/api/v1/delta/tables/:table_id'
-  return [
-    { method: 'POST', path: `${table}/commits/stage`, handler: handleStage },
-    { method: 'POST', path: `${table}/commits`, handler: handleCommit },
-    { method: 'POST', path: `${table}/recover`, handler: handleRecover },
-    { method: 'GET', path: `${table}/inspect`, handler: handleInspect },
-    { method: 'GET', path: '/health', handler: handleHealth },
-    { method: 'GET', path: '/ready', handler: readyHandler(deps.store) },
-    { method: 'GET', path: '/version', handler: versionHandler(deps.version ?? UNKNOWN_VERSION) },
-    { method: 'GET', path: '/openapi.json', handler: async () => json(openApiDocument()) },
-    { method: 'GET', path: '/docs', handler: async () => referencePage(openApiDocument()) },
-    {
-      method: 'GET',
-      path: '/',
-      handler: async () => json({ service: 'tidemark', docs: '/docs', health: '/health' }),
-    },
-  ]
+  const handlers: Record<OperationId, Handler> = {
+    stage: handleStage,
+    commit: handleCommit,
+    recover: handleRecover,
+    inspect: handleInspect,
+    health: handleHealth,
+    ready: readyHandler(deps.store),
+    version: versionHandler(deps.version ?? UNKNOWN_VERSION),
+    openapi: async () => json(openApiDocument()),
+    docs: async ({ request }) => referencePage(openApiDocument(), new URL(request.url).origin),
+    index: async () => json({ service: 'tidemark', docs: '/docs', health: '/health' }),
+  }
+  return Object.entries<Operation>(OPERATIONS).map(([id, { method, path }]) => ({
+    method,
+    path: path.replace('{table_id}', ':table_id'),
+    handler: handlers[id as OperationId],
+  }))
 }
 
 /** Make the app. It holds no state but the operations that are running. */

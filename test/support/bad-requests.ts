@@ -4,6 +4,7 @@
  */
 import { beforeAll, expect, test } from 'vitest'
 import { memoryStore } from '../../lib/store/memory.ts'
+import { expectDescribed } from './described.ts'
 import { expectProblem } from './problems.ts'
 import { freshId, testService, type TestService } from './service.ts'
 import { countRounds, forbidListing } from './stores.ts'
@@ -128,6 +129,7 @@ export function refusesEach(rows: readonly BadRequest[]): void {
     const { status, headers } = response
     const { detail } = row
     const body: unknown = row.method === 'HEAD' ? null : await response.json()
+    expectDescribed({ method: row.method ?? 'POST', path: row.path ?? ROUTES.commit, status, headers, body })
     if (body !== null) {
       expectProblem({ status, headers, body }, detail === undefined ? { reason } : { reason, detail })
     }

@@ -8,6 +8,7 @@ import { DEFAULT_SETTINGS, type DeltaSettings } from '../../lib/protocol/delta/s
 import { tableResolver, type ResolverConfig } from '../../lib/protocol/delta/resolve.ts'
 import { scopePrefix, type Scope } from '../../lib/store/scoped.ts'
 import type { MaintenanceStore } from '../../lib/store/types.ts'
+import { expectDescribed } from './described.ts'
 
 /** Where the tests' clock starts, epoch ms: the instant of the golden bytes of spec/coordinator.md 3. */
 export const START_MS = 1_739_443_200_000
@@ -116,7 +117,13 @@ export function testService(store: MaintenanceStore, options: TestServiceOptions
       }),
     )
     const text = await response.text()
-    return { status: response.status, headers: response.headers, body: text === '' ? null : JSON.parse(text) }
+    const answer = {
+      status: response.status,
+      headers: response.headers,
+      body: text === '' ? null : JSON.parse(text),
+    }
+    expectDescribed({ method, path, ...answer })
+    return answer
   }
 
   const table = (table_id: string): string => `/api/v1/delta/tables/${table_id}`
