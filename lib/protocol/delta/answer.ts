@@ -59,9 +59,16 @@ function* matchMarker(
   const known = is_named ? staged.sha256 : (marker.payload_sha256 ?? null)
   if (marker.request_hash === (yield* legacyHash(request))) return { match: 'match', payload_sha256: known }
   const payload_sha256 = known ?? (yield* loggedHash(it, marker))
-  if (payload_sha256 === null) return { match: 'unverifiable', payload_sha256 }
+  if (payload_sha256 === null) {
+    return { match: namesRequest(marker, request) ? 'match' : 'unverifiable', payload_sha256 }
+  }
   const is_match = marker.request_hash === (yield* requestHash(request, payload_sha256))
   return { match: is_match ? 'match' : 'other_body', payload_sha256 }
+}
+
+/** R20: neither the payload nor its hash can be had any more; what the marker says of the request must do. */
+function namesRequest(marker: Marker, { read_version, staged_path }: CommitRequest): boolean {
+  return marker.read_version === read_version && marker.staged_path === staged_path
 }
 
 /** A marker of the reference with what the request that matches it has proven, so that `last_commit` can be told. */
