@@ -169,8 +169,8 @@ function makeTable(
     },
     async history(last) {
       for (let version = 0; version <= last; version++) await table.committed(`old ${version}`, version - 1)
-      const { [state_key]: _state, ...rest } = await bucket.all()
-      history = rest
+      const entries = Object.entries(await bucket.all())
+      history = Object.fromEntries(entries.filter(([key]) => key !== state_key && !isCatalog(key)))
     },
     async foreign(version, text = FOREIGN_TEXT) {
       foreign_texts.add(text)
