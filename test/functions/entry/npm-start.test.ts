@@ -44,7 +44,8 @@ async function printed(npm: Running): Promise<Printed> {
   return { base, reference, table, commands }
 }
 
-describe('npm start', () => {
+/** Several starts of npm and of the server each, on a machine that may be busy. */
+describe('npm start', { timeout: 60_000 }, () => {
   test('installs nothing, prints where it is, and every printed command works as printed', async () => {
     const npm = npmStart()
     const { base, reference, table, commands } = await printed(npm)
