@@ -247,6 +247,17 @@ describe.each(STORES)('coordinator.md 6.3 on $name', ({ make }) => {
       expect((await at.picture(n)).state).toBe('{v, null}')
     })
 
+    test('the same after this request has finished an older reservation that was left behind', async () => {
+      const at = await table()
+      const old = await at.writer('L', n)
+      const k = await at.writer('K', v)
+      await at.bucket.write(logKey(at.root, v), old.payload)
+      await at.bucket.write(logKey(at.root, v + 1), k.payload)
+      await at.setState({ latest_version: v + 1, inflight: fullInflight(at, old), revision: 9 })
+      expect(at.told(await at.service.commit(k.call), n)).toBe('409 outcome_unverifiable')
+      expect((await at.picture(n)).markers).toEqual(['L@v'])
+    })
+
     test('by exactly these bytes, and last_commit says it was another key: stale_read_version', async () => {
       const at = await table()
       const k = await at.writer('K', n)

@@ -2,8 +2,17 @@
 import { describe, expect, test } from 'vitest'
 import type { Fault } from '../../lib/store/faults.ts'
 import { arcoMarker, faultAt, fullMarker, heldBefore, type Write } from '../support/crash-windows.ts'
+import { START_MS, testClock } from '../support/service.ts'
 import { STORES } from '../support/stores.ts'
-import { logKey, useTables, type Picture, type Table, type Wrap, type Writer } from '../support/tables.ts'
+import {
+  logKey,
+  TTL_MS,
+  useTables,
+  type Picture,
+  type Table,
+  type Wrap,
+  type Writer,
+} from '../support/tables.ts'
 
 /** One version is there before: `n` is 0, `v` is 1. */
 const n = 0
@@ -65,8 +74,12 @@ describe.each(STORES)('coordinator.md 6.4 on $name', ({ make }) => {
 
   test('finalize is never possible: outcome_unknown within the budget, and the replay is 200 (R9, R22)', async () => {
     const { at, k } = await table()
-    const process = at.process({ wrap: faultAt('finalize', () => ({ fault: 'conflict' }), ALWAYS) })
+    const { puts, wrap } = counting(at.keys(k, v).state)
+    const faulty = faultAt('finalize', () => ({ fault: 'conflict' }), ALWAYS)
+    const process = at.process({ wrap: (store) => wrap(faulty(store)) })
     expect(at.told(await process.commit(k.call), n)).toBe('503 outcome_unknown')
+    // One to reserve, eight to finalize.
+    expect(puts()).toBe(9)
     expect(await at.picture(n)).toEqual({ ...DONE, state: '{n, K@v}' })
     expect(at.told(await at.service.commit(k.call), n)).toBe('200 v')
   })
@@ -200,6 +213,28 @@ describe.each(STORES)('coordinator.md 6.4 on $name', ({ make }) => {
       expect([told, committed_version]).toEqual(['409 outcome_unverifiable', v])
       expect((await at.picture(n)).state).toBe('{v, null}')
     })
+  })
+
+  test('6.7: a release leaves another reservation of the same key alone: the nonce tells them apart', async () => {
+    const { at, k } = await table()
+    const first = heldBefore(at, 'log')
+    const first_answer = first.service.commit(k.call)
+    await first.reached
+    // The payload disappears, the reservation is dropped, the payload comes back, and the request is sent again.
+    await at.bucket.remove(k.call.staged_path)
+    await at.process({ clock: testClock(START_MS + TTL_MS) }).recover(at.table_id)
+    const staged_version = await at.bucket.write(k.call.staged_path, k.payload)
+    const second = heldBefore(at, 'log')
+    const second_answer = second.service.commit({ ...k.call, staged_version })
+    await second.reached
+    const reservation = await at.state()
+    await at.foreign(v)
+    first.goOn()
+    expect(at.told(await first_answer, n)).toBe('409 log_conflict latest v')
+    expect(await at.state()).toEqual(reservation)
+    second.goOn()
+    expect(at.told(await second_answer, n)).toBe('409 log_conflict latest v')
+    expect(await at.picture(n)).toEqual({ ...DONE, log: ['foreign@v'], markers: [] })
   })
 
   test('step 3 meets a state that is gone: 200, and the state is there again (G-8)', async () => {
