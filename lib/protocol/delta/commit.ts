@@ -30,7 +30,7 @@ import {
   type SeenState,
   type Staged,
 } from './objects.ts'
-import type { CommitResult } from './outcomes.ts'
+import type { CommitResult, ResolutionFailure } from './outcomes.ts'
 import type { CommitRequest } from './request.ts'
 import { reserve } from './reserve.ts'
 import { beginRoot, keepRoot, logPathOf, needRoot, type TableRoot } from './root.ts'
@@ -225,11 +225,10 @@ function* helpOut(it: Commit, seen: Seen, inflight: Inflight, state: Coordinator
     root: it.root,
     own: is_own ? null : it.key,
   })
-  // D-3: HELP's marker read is later than the state, and decides for our own key.
-  if (is_own && report.owner_marker !== null) {
-    return answered(
-      yield* answerFromMarker(it, report.owner_marker, { state: seen.state, staged: seen.staged }),
-    )
+  // D-3, D-8: HELP reads our marker, too. A present one is final (6.2), so nothing that HELP could not do matters.
+  const marker = is_own ? report.owner_marker : report.own_marker
+  if (marker !== null && (is_own || report.help.help !== 'settled')) {
+    return answered(yield* answerFromMarker(it, marker, { state: seen.state, staged: seen.staged }))
   }
   switch (report.help.help) {
     case 'refused':
@@ -333,7 +332,7 @@ function* versionTaken(
     last_commit?.version === version
       ? { ok: true as const, path: last_commit.delta_log_path }
       : yield* logPathOf(it.work, it.root, version)
-  if (!path.ok) return answered(path)
+  if (!path.ok) return answered(yield* withoutRoot(it, seen, path))
   const looked = yield* lookAtSlot(it, seen, version, path.path)
   if (looked.marker !== null) {
     return answered(yield* answerFromMarker(it, looked.marker, { state: seen.state, staged }))
@@ -358,6 +357,15 @@ function* versionTaken(
   )
 }
 
+/** Where the log is cannot be told, and that matters only if the marker, read after the state, is no answer (11.2). */
+function* withoutRoot(it: Commit, seen: Seen, failure: ResolutionFailure): Protocol<CommitResult> {
+  const answers = yield* issue(it.work, { marker: markerOp(it.key) })
+  const marker = yield* toMarker(it.work, it.key, answers.marker)
+  return marker === null
+    ? failure
+    : yield* answerFromMarker(it, marker, { state: seen.state, staged: seen.staged })
+}
+
 function rootOf(log_path: string): string {
   return log_path.slice(0, log_path.lastIndexOf('/_delta_log/'))
 }
@@ -380,7 +388,7 @@ function* lookAtSlot(
 function* versionAhead(it: Commit, seen: Seen, state: CoordinatorState): Protocol<StepResult> {
   const { latest_version } = state
   const path = yield* logPathOf(it.work, it.root, latest_version + 1)
-  if (!path.ok) return answered(path)
+  if (!path.ok) return answered(yield* withoutRoot(it, seen, path))
   const answers = yield* issue(it.work, { marker: markerOp(it.key), log: payloadOp(path.path) })
   const marker = yield* toMarker(it.work, it.key, answers.marker)
   if (marker !== null) {
