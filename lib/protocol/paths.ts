@@ -2,7 +2,7 @@
  * Every key that Tidemark reads or writes is built here and nowhere else (spec/storage.md 3). All paths are
  * relative to the scope; the scoped store adds `tenant=…/workspace=…/`.
  */
-import { checkKey } from '../store/keys.ts'
+import { keyProblem } from '../store/keys.ts'
 
 /** Coordinator state of one table: the only object of a commit that is ever rewritten, by CAS. */
 export function statePath(table_id: string): string {
@@ -67,14 +67,9 @@ const RESERVED_SEGMENTS: ReadonlySet<string> = new Set([
   '__arco',
 ])
 
-/** True when the key passes spec/storage.md 4. */
-export function isValidKey(path: string): boolean {
-  try {
-    checkKey(path)
-    return true
-  } catch {
-    return false
-  }
+/** True when the key passes spec/storage.md 4; `prefix` is the scope's and counts towards its length. */
+export function isValidKey(path: string, prefix = ''): boolean {
+  return keyProblem(path, prefix) === undefined
 }
 
 /** True when `root` may hold a table: a valid key outside the control prefixes. */

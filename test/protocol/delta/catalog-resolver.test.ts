@@ -231,6 +231,14 @@ describe('storage.md 3.4 where a location leads, in the bucket gs://lake', () =>
       table_id: TABLE,
     })
   })
+
+  test('P-10 a root whose log entries have no valid key is invalid_table_root: nothing can be reserved', async () => {
+    const longest = 'w'.repeat(1024 - PREFIX.length - '/_delta_log/00000000000000000000.json'.length)
+    publish([delta(longest)])
+    expect((await resolve(resolver())).resolution).toEqual(found(longest))
+    publish([delta(`${longest}w`)])
+    expect((await resolve(resolver())).resolution).toMatchObject({ reason: 'invalid_table_root' })
+  })
 })
 
 describe('coordinator.md 11.1 effective format', () => {
