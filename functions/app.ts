@@ -147,6 +147,7 @@ async function serve(deps: AppDeps, arrived: Arrived, handler: Handler): Promise
   const { request, env, route, table_id } = arrived
   const started_ms = performance.now()
   const request_id = requestId(request.headers)
+  const logged = new Set<unknown>()
   const call: Call = {
     service: deps,
     request,
@@ -154,7 +155,10 @@ async function serve(deps: AppDeps, arrived: Arrived, handler: Handler): Promise
     table_id,
     facts: {},
     note: (note: Note) => deps.log.note(request_id, note),
-    failed: (error: unknown) => deps.log.failure(request_id, error),
+    failed(error: unknown) {
+      if (!logged.has(error)) deps.log.failure(request_id, error)
+      logged.add(error)
+    },
   }
   const problem = headersProblem(request.headers, env)
   const response = problem === null ? await guarded(call, handler) : refuse(call, problem)

@@ -32,7 +32,7 @@ export async function classifiedPut(key: string, call: () => Promise<PutResult>)
     return await call()
   } catch (cause) {
     const error = storeError(key, cause)
-    if (error.code === 'unavailable') return { outcome: 'no_effect' }
+    if (error.code === 'unavailable') return { outcome: 'no_effect', cause: error }
     throw error
   }
 }

@@ -12,7 +12,10 @@ describe('a put that stored nothing', () => {
   test.each(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'EIO', 'EBUSY', 'EAGAIN', 'ETIMEDOUT'])(
     '%s is no_effect: somebody who has reserved must look again before he says anything',
     async (code) => {
-      expect(await classifiedPut('k', failing(code))).toEqual({ outcome: 'no_effect' })
+      expect(await classifiedPut('k', failing(code))).toMatchObject({
+        outcome: 'no_effect',
+        cause: { name: 'StoreError', cause: { code } },
+      })
     },
   )
 
@@ -31,7 +34,7 @@ describe('a put that stored nothing', () => {
     const denied = async (): Promise<never> => Promise.reject(new StoreError('denied', 'k', 'no'))
     const silent = async (): Promise<never> => Promise.reject(new StoreError('unavailable', 'k', 'changing'))
     await expect(classifiedPut('k', denied)).rejects.toMatchObject({ code: 'denied' })
-    expect(await classifiedPut('k', silent)).toEqual({ outcome: 'no_effect' })
+    expect(await classifiedPut('k', silent)).toMatchObject({ outcome: 'no_effect' })
   })
 })
 
