@@ -14,7 +14,7 @@ import { handleInspect } from './inspect.ts'
 import type { AppLog } from './logging.ts'
 import { openApiDocument } from './openapi.ts'
 import { OPERATIONS, type Operation, type OperationId } from './operations.ts'
-import { problemResponse, type Problem } from './problem.ts'
+import { INTERNAL_DETAIL, problemResponse, type Problem } from './problem.ts'
 import { readyHandler } from './ready.ts'
 import { handleRecover } from './recover.ts'
 import { referencePage } from './reference-page.ts'
@@ -214,8 +214,7 @@ const STORE_PROBLEMS: Record<StoreErrorCode, Problem | null> = {
 /** A bug or a wrong configuration; the text of its cause goes to the log only. */
 export const INTERNAL: Problem = {
   reason: 'internal',
-  detail:
-    'internal error; the log of this request has the cause; a commit may be repeated with the same key and body',
+  detail: INTERNAL_DETAIL,
 }
 
 /** Run the handler; whatever escapes it becomes a problem, and its text goes to the log only. */

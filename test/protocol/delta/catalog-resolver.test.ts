@@ -351,6 +351,22 @@ describe('coordinator.md 11.2 cache', () => {
     expect((await resolve(catalog)).resolution).toEqual(found('warehouse/a'))
   })
 
+  test.each(['denied', 'misconfigured'] as const)(
+    'storage.md 8: %s does not pass by itself, and is never storage_unavailable',
+    async (code) => {
+      const failing: MaintenanceStore = {
+        ...store,
+        get: async (key) => {
+          throw new StoreError(code, key, 'no')
+        },
+      }
+      expect((await resolve(resolver(), TABLE, failing)).resolution).toEqual({
+        ok: false,
+        reason: 'internal',
+      })
+    },
+  )
+
   test('auto mode looks for a catalog again after a minute', async () => {
     const catalog = resolver({ mode: 'auto' })
     const legacy = { ok: true, root: `tables/${TABLE}`, source: 'legacy' }
