@@ -3,6 +3,7 @@
  * crash windows made by the product itself, so that two runs differ only in what the test does to them.
  */
 import { withFaults } from '../../lib/store/faults.ts'
+import { memoryStore } from '../../lib/store/memory.ts'
 import type { MaintenanceStore } from '../../lib/store/types.ts'
 import {
   commitKeys,
@@ -13,7 +14,7 @@ import {
   type TestService,
   type TestServiceOptions,
 } from './service.ts'
-import { STORES } from './stores.ts'
+import { STORES, type TestStore } from './stores.ts'
 
 /** The table of every world. */
 export const TABLE_ID = '0194f5a0-1c00-7c3d-9b1e-2f6a4d8e0c11'
@@ -58,18 +59,26 @@ export interface World {
   close(): void
 }
 
-/** Where a world keeps its bucket: the name of one of `STORES`. */
-export type BucketKind = 'memory' | 'folder'
+/** Where a world keeps its bucket; `metadata` is a memory store with owner metadata (R25), content tokens and a clock. */
+export type BucketKind = 'memory' | 'folder' | 'metadata'
+
+function openBucket(kind: BucketKind, clock: TestClock): TestStore {
+  if (kind === 'metadata') {
+    const store = memoryStore({ meta: true, tokens: 'content', clock: () => clock.now_ms })
+    return { store, close: () => undefined }
+  }
+  const bucket = STORES.find(({ name }) => name === kind)
+  if (bucket === undefined) throw new Error(`there is no store ${kind}`)
+  return bucket.make()
+}
 
 /** The resolver of a process that has not looked at the catalog yet; without a pointer it answers as `legacy` does. */
 const RESOLVER = { mode: 'auto' } as const
 
 /** Make an empty world. */
 export function openWorld(kind: BucketKind): World {
-  const bucket = STORES.find(({ name }) => name === kind)
-  if (bucket === undefined) throw new Error(`there is no store ${kind}`)
-  const { store, close } = bucket.make()
   const clock = testClock()
+  const { store, close } = openBucket(kind, clock)
   const writers = new Map<string, Writer>()
   let ulids = 0
   const overrides = { ulid: (): string => `01JKTT0G00${String(++ulids).padStart(16, '0')}` }

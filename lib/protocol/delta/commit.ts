@@ -308,6 +308,8 @@ function* withoutPayload(it: Commit, seen: Seen): Protocol<CommitResult> {
   const log = answers.log === undefined ? null : yield* toLog(answers.log)
   const attributed = log === null || !can_attribute ? null : yield* attribute(it, log, root.root)
   if (attributed !== null) return attributed
+  // R25: the log is asked before either answer; where it cannot be found just now, that is the answer.
+  if (work.meta && root?.ok === false && root.reason === 'storage_unavailable') return root
   const { staged_path } = request
   if (seen.staged !== null) return { ok: false, reason: 'staged_version_mismatch', staged_path }
   return {
