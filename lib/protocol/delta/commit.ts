@@ -225,10 +225,16 @@ function* helpOut(it: Commit, seen: Seen, inflight: Inflight, state: Coordinator
     root: it.root,
     own: is_own ? null : it.key,
   })
-  // D-3, D-8: HELP reads our marker, too. A present one is final (6.2), so nothing that HELP could not do matters.
-  const marker = is_own ? report.owner_marker : report.own_marker
-  if (marker !== null && (is_own || report.help.help !== 'settled')) {
-    return answered(yield* answerFromMarker(it, marker, { state: seen.state, staged: seen.staged }))
+  // D-3: HELP's marker read is later than the state, and decides for our own key.
+  if (is_own && report.owner_marker !== null) {
+    return answered(
+      yield* answerFromMarker(it, report.owner_marker, { state: seen.state, staged: seen.staged }),
+    )
+  }
+  // D-8: so does its read of our marker. A present one is final (6.2), whatever becomes of the other reservation.
+  if (report.own_marker !== null && report.help.help !== 'settled') {
+    const { own_marker } = report
+    return answered(yield* answerFromMarker(it, own_marker, { state: seen.state, staged: seen.staged }))
   }
   switch (report.help.help) {
     case 'refused':
