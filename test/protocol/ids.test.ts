@@ -164,7 +164,7 @@ test('S18 hostile texts take linear time', () => {
   const texts = ['0', 'a', '{', '-', '0-', 'urn:uuid:'].map((unit) => unit.repeat(102_400 / unit.length))
   for (const check of [parseTableId, checkIdempotencyKey, isUlid, isCanonicalUuid, ulidTime_ms]) {
     for (const text of texts) {
-      expect(cpuTime_ms(() => void check(text))).toBeLessThan(50)
+      expect(cpuTime_ms(() => void check(text))).toBeLessThan(250)
     }
   }
 })

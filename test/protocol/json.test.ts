@@ -271,13 +271,13 @@ describe('S14 bombs', () => {
 
   test.each(hostile)('S14 %s is refused in linear time', (_, text, code) => {
     // S14 asks for 100 ms; the bound here only has to tell linear from worse on a slow machine.
-    expect(cpuTime_ms(() => expect(refusal(text).code).toBe(code))).toBeLessThan(1000)
+    expect(cpuTime_ms(() => expect(refusal(text).code).toBe(code))).toBeLessThan(3000)
   })
 
   test('a stage body of 5 MiB is read in linear time', () => {
     const line = `${JSON.stringify({ add: { path: 'a.parquet', stats: '{"numRecords":1}' } })}\n`
     const body = utf8(JSON.stringify({ payload: line.repeat(MIB_5 / (line.length + 20)) }))
-    expect(cpuTime_ms(() => expect(parseJson(body)).toHaveProperty('payload'))).toBeLessThan(1000)
+    expect(cpuTime_ms(() => expect(parseJson(body)).toHaveProperty('payload'))).toBeLessThan(3000)
   })
 })
 

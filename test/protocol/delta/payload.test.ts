@@ -211,7 +211,7 @@ describe('S14 cost', () => {
 
   test.each(cases)('5 MiB of %s are checked in linear time', (_, payload) => {
     // About a fifth of this on an idle machine; a quadratic step would take minutes.
-    expect(cpuTime_ms(() => void checkPayload(payload))).toBeLessThan(2500)
+    expect(cpuTime_ms(() => void checkPayload(payload))).toBeLessThan(8000)
   })
 
   test('5 MiB of adds are all counted', () => {
