@@ -142,6 +142,8 @@ export interface TableView {
   readonly latest_version: number | null
   /** Name of the writer whose reservation is in flight; null when there is none. */
   readonly inflight: string | null
+  /** Name of the writer whose commit the state says was finalized last. */
+  readonly last_commit: string | null
   /** Log entries by version, each as the name of the writer that staged it, else as its bytes. */
   readonly log: Readonly<Record<number, string>>
   /** Names of the writers that have a marker, with the version it says. */
@@ -169,6 +171,7 @@ export function viewTable(world: World, bucket: Readonly<Record<string, string>>
   return {
     latest_version: state?.latest_version ?? null,
     inflight: state?.inflight ? nameOfKey(String(state.inflight.commit_id)) : null,
+    last_commit: state?.last_commit ? nameOfKey(String(state.last_commit.commit_id)) : null,
     log: Object.fromEntries(entries),
     markers,
   }
