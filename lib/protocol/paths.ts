@@ -89,10 +89,19 @@ export function rootOfLogPath(path: string, version: number): string | null {
   return isTableRoot(root) && path === logPath(root, version) ? root : null
 }
 
+/** No store has longer names; with the scope in front a longer one would be no key at all (P-10). */
+const NAME_CHARS_MAX = 255
+
 /** True when a stored reservation may name this staged object: this table's prefix and one `.json` segment (R16). */
 export function isStagedPath(table_id: string, path: string): boolean {
   const prefix = stagingPrefix(table_id)
   if (!path.startsWith(prefix)) return false
   const name = path.slice(prefix.length)
-  return name.length > '.json'.length && name.endsWith('.json') && !name.includes('/') && isValidKey(path)
+  return (
+    name.length > '.json'.length &&
+    name.length <= NAME_CHARS_MAX &&
+    name.endsWith('.json') &&
+    !name.includes('/') &&
+    isValidKey(path)
+  )
 }
