@@ -3,10 +3,11 @@
  * these. Each is a small edit of the production text (`mutate.ts`), and each must be noticed.
  */
 
-/** A textual edit of one file of lib/protocol/delta; `find` must occur exactly once. */
+/** A textual edit of one file of lib/protocol/delta. `find` and what follows it, `before`, must occur exactly once. */
 export interface Edit {
   readonly file: string
   readonly find: string
+  readonly before?: string
   readonly replace: string
 }
 
