@@ -37,3 +37,26 @@ export function readFailure(key: string, cause: unknown): StoreError {
     ? cause
     : new StoreError('unavailable', key, 'the store did not answer', { cause })
 }
+
+/** What an abandoned call comes to. */
+export const ABORTED = Symbol('aborted')
+
+/** For clients that take no signal: an aborted call is abandoned, and may still take effect. */
+export async function unlessAborted<T>(
+  signal: AbortSignal | undefined,
+  call: Promise<T>,
+): Promise<T | typeof ABORTED> {
+  if (signal === undefined) return call
+  let stop: (() => void) | undefined
+  const aborted = new Promise<typeof ABORTED>((resolve) => {
+    stop = (): void => resolve(ABORTED)
+    if (signal.aborted) stop()
+    else signal.addEventListener('abort', stop, { once: true })
+  })
+  call.catch(() => undefined)
+  try {
+    return await Promise.race([call, aborted])
+  } finally {
+    if (stop !== undefined) signal.removeEventListener('abort', stop)
+  }
+}

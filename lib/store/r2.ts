@@ -5,6 +5,7 @@
 import { CACHE_CONTROL, contentTypeOf, readBody } from './content.ts'
 import { checkKey } from './keys.ts'
 import { listByPrefix } from './listing.ts'
+import { ABORTED, unlessAborted } from './network.ts'
 import { bareTag, formatToken, parseToken, type TokenFormat } from './tokens.ts'
 import {
   StoreError,
@@ -237,27 +238,5 @@ async function unlessMissing<T>(call: Promise<T | null>): Promise<T | null> {
   } catch (error) {
     if (codeOf(error) === NO_SUCH_KEY) return null
     throw error
-  }
-}
-
-const ABORTED = Symbol('aborted')
-
-/** The binding takes no signal: an aborted call is abandoned, and may still take effect. */
-async function unlessAborted<T>(
-  signal: AbortSignal | undefined,
-  call: Promise<T>,
-): Promise<T | typeof ABORTED> {
-  if (signal === undefined) return call
-  let stop: (() => void) | undefined
-  const aborted = new Promise<typeof ABORTED>((resolve) => {
-    stop = (): void => resolve(ABORTED)
-    if (signal.aborted) stop()
-    else signal.addEventListener('abort', stop, { once: true })
-  })
-  call.catch(() => undefined)
-  try {
-    return await Promise.race([call, aborted])
-  } finally {
-    if (stop !== undefined) signal.removeEventListener('abort', stop)
   }
 }
