@@ -1,10 +1,17 @@
 /** POST …/commits: commit a staged payload, or answer again what a key was answered before (spec/http-api.md 4.2). */
+import * as z from 'zod'
 import { commit } from '../lib/protocol/delta/commit.ts'
 import { parseCommitInput } from '../lib/protocol/delta/commit-input.ts'
 import { COMMIT_BODY_BYTES_MAX } from './body.ts'
 import { sha256Hex } from './environment.ts'
 import { bodyOf, json, perform, refuse, type Call } from './handler.ts'
 import { problemOf } from './problem.ts'
+
+/** What a commit is answered with, the first time and every time its key is sent again. */
+export const Committed = z.object({
+  version: z.int().min(0).meta({ description: 'The version that the commit has in the log' }),
+  delta_log_path: z.string().meta({ description: 'The log entry, relative to the scope' }),
+})
 
 /** The key comes in the header or in the body. */
 export async function handleCommit(call: Call): Promise<Response> {
@@ -21,5 +28,6 @@ export async function handleCommit(call: Call): Promise<Response> {
   const { version, delta_log_path, replayed } = result
   call.facts['outcome'] = replayed ? 'replayed' : 'committed'
   call.facts['version'] = version
-  return json({ version, delta_log_path }, replayed ? { 'idempotent-replayed': 'true' } : {})
+  const answer = { version, delta_log_path } satisfies z.infer<typeof Committed>
+  return json(answer, replayed ? { 'idempotent-replayed': 'true' } : {})
 }

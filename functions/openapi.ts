@@ -1,183 +1,290 @@
-/** The OpenAPI 3.1 document of this surface, from zod schemas and the problem table. */
-import { OpenAPIHono, type RouteConfig } from '@hono/zod-openapi'
+/**
+ * The OpenAPI 3.1 document: routes and texts of `operations.ts`, the very zod schemas that the handlers parse with, and
+ * the problem table. Nothing is said twice, so nothing can differ.
+ */
 import * as z from 'zod'
-import { CoordinatorState } from '../lib/protocol/delta/state.ts'
+import { LastCommit, Inflight } from '../lib/protocol/delta/state.ts'
+import { CommitBody } from '../lib/protocol/delta/commit-input.ts'
+import { Committed } from './commit.ts'
+import { Inspected } from './inspect.ts'
+import { COMMON_REASONS, OPERATIONS, type OkAnswer, type Operation, type RequestBody } from './operations.ts'
 import { PROBLEMS, type Reason } from './problem.ts'
+import { problemExample } from './problem-examples.ts'
+import { ProblemBody } from './problem-schema.ts'
+import { Recovered, RecoverBody } from './recover.ts'
+import { StageBody, Staged } from './stage.ts'
 
-const TableId = z.string().meta({ description: 'UUID of the table, any common spelling' })
+/** JSON Schema 2020-12, the dialect of OpenAPI 3.1. */
+export type JsonSchema = z.core.JSONSchema.BaseSchema
 
-const StageBody = z.strictObject({
-  payload: z.string().min(1).meta({ description: 'Newline-delimited Delta actions, stored byte for byte' }),
-})
+/** A reference into `components`. */
+export interface Reference {
+  readonly $ref: string
+}
 
-const CommitBody = z.strictObject({
-  read_version: z.int().min(-1).meta({ description: 'Version the commit builds on; -1 for an empty table' }),
-  staged_path: z.string().max(1024),
-  staged_version: z.string().min(1).max(1024),
-  idempotency_key: z.uuidv7().nullish().meta({ description: 'Here or in the Idempotency-Key header' }),
-})
+/** A path or header parameter. */
+export interface Parameter {
+  readonly name: string
+  readonly in: 'path' | 'header'
+  readonly required: boolean
+  readonly description: string
+  readonly schema: JsonSchema
+}
 
-const Staged = z.object({ staged_path: z.string(), staged_version: z.string() })
-const Committed = z.object({ version: z.int().min(0), delta_log_path: z.string() })
-const Recovered = CoordinatorState.pick({ latest_version: true, inflight: true }).extend({
-  action: z.enum(['none', 'finalized', 'rolled_forward', 'abandoned', 'busy']),
-})
-const Inspected = CoordinatorState.extend({ crash_window: z.enum(['W0', 'W1', 'W2', 'W3', 'W4']).nullable() })
+/** Body of a request or an answer. */
+export interface Media {
+  readonly schema: JsonSchema
+  readonly example?: unknown
+  readonly examples?: Readonly<Record<string, { readonly summary: string; readonly value: unknown }>>
+}
 
-const ProblemBody = z.looseObject({
-  type: z.string(),
-  title: z.string(),
-  status: z.int(),
-  detail: z.string(),
-  code: z.string(),
-  message: z.string(),
-  reason: z.string(),
-  retryable: z.boolean(),
-  request_id: z.string(),
-})
+/** One answer of an operation. */
+export interface ApiResponse {
+  readonly description: string
+  readonly headers: Readonly<Record<string, Reference>>
+  readonly content: Readonly<Record<string, Media>>
+}
 
-const COMMON: readonly Reason[] = [
-  'bad_request',
-  'forbidden',
-  'internal',
-  'object_corrupt',
-  'storage_unavailable',
-]
-const POSTED: readonly Reason[] = [
-  ...COMMON,
-  'request_timeout',
-  'payload_too_large',
-  'unsupported_media_type',
-  'unprocessable',
-]
-const TABLE: readonly Reason[] = [
-  'table_not_found',
-  'not_delta',
-  'invalid_table_root',
-  'throttled',
-  'contention',
-  'outcome_unknown',
-]
-const STATE: readonly Reason[] = ['state_corrupt', 'marker_corrupt', 'state_invariant', 'root_mismatch']
-const COMMIT: readonly Reason[] = [
-  'key_mismatch',
-  'staged_not_found',
-  'stale_read_version',
-  'key_reuse',
-  'log_conflict',
-  'version_overflow',
-  'read_version_ahead',
-  'reserved',
-  'staged_version_mismatch',
-  'outcome_unverifiable',
-]
+/** One method of one path. */
+export interface ApiOperation {
+  readonly operationId: string
+  readonly tags: readonly string[]
+  readonly summary: string
+  readonly description: string
+  readonly parameters: readonly (Parameter | Reference)[]
+  readonly requestBody?: {
+    readonly required: true
+    readonly description: string
+    readonly content: Readonly<Record<'application/json', Media>>
+  }
+  readonly responses: Readonly<Record<string, ApiResponse>>
+}
 
-const PATH = '/api/v1/delta/tables/{table_id}'
+/** The document as plain data. */
+export interface ApiDocument {
+  readonly openapi: '3.1.1'
+  readonly info: Readonly<Record<string, unknown>> & { readonly title: string; readonly description: string }
+  readonly servers: readonly { readonly url: string; readonly description: string }[]
+  /** None is asked for: this version serves the dev posture only. */
+  readonly security: readonly []
+  readonly tags: readonly { readonly name: Operation['group']; readonly description: string }[]
+  readonly paths: Readonly<Record<string, Readonly<Partial<Record<'get' | 'post', ApiOperation>>>>>
+  readonly components: {
+    readonly schemas: Readonly<Record<string, JsonSchema>>
+    readonly parameters: Readonly<Record<string, Parameter>>
+    readonly headers: Readonly<Record<string, { readonly description: string; readonly schema: JsonSchema }>>
+  }
+}
 
-const ROUTES: readonly RouteConfig[] = [
-  {
-    method: 'post',
-    path: `${PATH}/commits/stage`,
-    summary: 'Stage a payload',
-    request: { params: z.object({ table_id: TableId }), body: jsonBody(StageBody) },
-    responses: { 200: jsonAnswer('Stored', Staged), ...problems([...POSTED, ...TABLE, 'payload_invalid']) },
-  },
-  {
-    method: 'post',
-    path: `${PATH}/commits`,
-    summary: 'Commit a staged payload; the same request again gives the same answer',
-    request: {
-      params: z.object({ table_id: TableId }),
-      headers: z.object({ 'idempotency-key': z.uuidv7().optional() }),
-      body: jsonBody(CommitBody),
-    },
-    responses: {
-      200: jsonAnswer('Committed, now or earlier', Committed),
-      ...problems([...POSTED, ...TABLE, ...STATE, ...COMMIT]),
-    },
-  },
-  {
-    method: 'post',
-    path: `${PATH}/recover`,
-    summary: 'Finish or drop what is in flight',
-    request: { params: z.object({ table_id: TableId }), body: jsonBody(z.strictObject({})) },
-    responses: {
-      200: jsonAnswer('The state afterwards', Recovered),
-      ...problems([...POSTED, ...TABLE, ...STATE]),
-    },
-  },
-  {
-    method: 'get',
-    path: `${PATH}/inspect`,
-    summary: 'The coordinator state as stored, and its crash window',
-    request: { params: z.object({ table_id: TableId }) },
-    responses: { 200: jsonAnswer('The state', Inspected), ...problems([...COMMON, ...STATE]) },
-  },
-  plain('/health', 'The process answers', z.object({ status: z.literal('ok') })),
-  plain('/ready', 'The store answers', z.object({ ready: z.literal(true) }), ['storage_unavailable']),
-  plain('/version', 'What is running', z.looseObject({ service: z.string(), packageVersion: z.string() })),
-]
-
-/** An OpenAPI 3.1 document as plain data. */
-export type ApiDocument = ReturnType<OpenAPIHono['getOpenAPI31Document']>
+/** Schemas with a name of their own in the document. */
+const NAMED: Readonly<Record<string, z.ZodType>> = {
+  StageBody,
+  Staged,
+  CommitBody,
+  Committed,
+  RecoverBody,
+  Recovered,
+  Inspected,
+  Inflight,
+  LastCommit,
+  Problem: ProblemBody,
+}
 
 let document: ApiDocument | undefined
 
-/** The document; built once. */
+/** The document; built once, and then the same object for everybody. */
 export function openApiDocument(): ApiDocument {
-  if (document === undefined) {
-    const api = new OpenAPIHono()
-    for (const route of ROUTES) api.openAPIRegistry.registerPath(route)
-    document = api.getOpenAPI31Document({
-      openapi: '3.1.0',
-      info: {
-        title: 'Tidemark',
-        version: '1',
-        description: 'Commit coordinator and disaster recovery for Delta Lake tables on object stores',
-      },
-    })
+  document ??= {
+    openapi: '3.1.1',
+    info: {
+      title: 'Tidemark',
+      version: '1',
+      summary: 'Commit coordinator for Delta Lake tables on object stores',
+      description: `Commits to a Delta table exactly once through any object store, and recovers what a crash left behind.
+
+A refusal is a problem (RFC 9457). Only a **definite** or **malformed** one proves that a payload is not in the log; after every other answer that is not 200, send the same key and body again.`,
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    servers: [{ url: '/', description: 'Wherever this document comes from' }],
+    security: [],
+    tags: [
+      { name: 'Commits', description: 'Two calls make a commit: stage the payload, then commit it.' },
+      { name: 'Recovery', description: 'What a crash left behind. Neither is needed for progress.' },
+      { name: 'Service', description: 'The process itself.' },
+    ],
+    paths: paths(),
+    components: { schemas: namedSchemas(), parameters: PARAMETERS, headers: HEADERS },
   }
   return document
 }
 
-function jsonBody(schema: z.ZodType): {
-  required: true
-  content: { 'application/json': { schema: z.ZodType } }
-} {
-  return { required: true, content: { 'application/json': { schema } } }
+const PARAMETERS = {
+  table_id: {
+    name: 'table_id',
+    in: 'path',
+    required: true,
+    description:
+      'UUID of the table. Canonical, upper-case, braced, URN and 32-digit spellings name the same table.',
+    schema: { type: 'string', examples: ['0194f5a0-1c00-7c3d-9b1e-2f6a4d8e0c11'] },
+  },
+  'Idempotency-Key': {
+    name: 'Idempotency-Key',
+    in: 'header',
+    required: false,
+    description:
+      'Canonical lower-case UUIDv7. Here or as `idempotency_key` in the body; when both are there they must be equal.',
+    schema: toJsonSchema(CommitBody.shape.idempotency_key.unwrap().unwrap()),
+  },
+  'X-Request-Id': {
+    name: 'X-Request-Id',
+    in: 'header',
+    required: false,
+    description:
+      'Comes back in the answer and stands in the log. One that is not 1 to 128 visible ASCII characters is replaced.',
+    schema: { type: 'string', pattern: '^[!-~]{1,128}$' },
+  },
+  'X-Tenant-Id': {
+    name: 'X-Tenant-Id',
+    in: 'header',
+    required: false,
+    description: 'Refused with 403 when it is not the tenant that is served.',
+    schema: { type: 'string' },
+  },
+  'X-Workspace-Id': {
+    name: 'X-Workspace-Id',
+    in: 'header',
+    required: false,
+    description: 'Refused with 403 when it is not the workspace that is served.',
+    schema: { type: 'string' },
+  },
+} as const satisfies Record<string, Parameter>
+
+const HEADERS = {
+  'X-Request-Id': {
+    description: "The request's id, sent or made",
+    schema: { type: 'string', pattern: '^[!-~]{1,128}$' },
+  },
+  'Cache-Control': { description: 'Always `no-store`', schema: { const: 'no-store' } },
+  'Retry-After': {
+    description: 'Seconds until the request may be sent again',
+    schema: { type: 'integer', minimum: 1 },
+  },
+  'Idempotent-Replayed': {
+    description: '`true` when the answer is that of an earlier request with this key',
+    schema: { const: 'true' },
+  },
+} as const satisfies ApiDocument['components']['headers']
+
+function header(name: keyof typeof HEADERS): Record<string, Reference> {
+  return { [name]: { $ref: `#/components/headers/${name}` } }
 }
 
-function jsonAnswer(
-  description: string,
-  schema: z.ZodType,
-): { description: string; content: { 'application/json': { schema: z.ZodType } } } {
-  return { description, content: { 'application/json': { schema } } }
-}
+const EVERY_ANSWER = { ...header('X-Request-Id'), ...header('Cache-Control') }
 
-/** One response a status; its description names the reasons. */
-function problems(reasons: readonly Reason[]): RouteConfig['responses'] {
-  const statuses = Map.groupBy(new Set(reasons), (reason) => PROBLEMS[reason].status)
-  return Object.fromEntries(
-    [...statuses].map(([status, names]) => [
-      status,
-      {
-        description: names.map((name) => `${name}: ${PROBLEMS[name].title}`).join('; '),
-        content: { 'application/problem+json': { schema: ProblemBody } },
-      },
-    ]),
-  )
-}
-
-function plain(
-  path: string,
-  summary: string,
-  schema: z.ZodType,
-  reasons: readonly Reason[] = [],
-): RouteConfig {
-  return {
-    method: 'get',
-    path,
-    summary,
-    responses: { 200: jsonAnswer(summary, schema), ...problems(reasons) },
+function paths(): ApiDocument['paths'] {
+  const by_path: Record<string, Partial<Record<'get' | 'post', ApiOperation>>> = {}
+  for (const [id, operation] of Object.entries<Operation>(OPERATIONS)) {
+    const method = operation.method === 'GET' ? 'get' : 'post'
+    by_path[operation.path] = { ...by_path[operation.path], [method]: toApiOperation(id, operation) }
   }
+  return by_path
+}
+
+function toApiOperation(id: string, operation: Operation): ApiOperation {
+  const { path, group, summary, description, body, answer, has_key, reasons } = operation
+  const names: (keyof typeof PARAMETERS)[] = [
+    ...(path.includes('{table_id}') ? (['table_id'] as const) : []),
+    ...(has_key ? (['Idempotency-Key'] as const) : []),
+    'X-Request-Id',
+    'X-Tenant-Id',
+    'X-Workspace-Id',
+  ]
+  return {
+    operationId: id,
+    tags: [group],
+    summary,
+    description,
+    parameters: names.map((name) => ({ $ref: `#/components/parameters/${name}` })),
+    ...(body === undefined ? {} : { requestBody: requestBody(body) }),
+    responses: { 200: okResponse(answer), ...problemResponses([...COMMON_REASONS, ...reasons]) },
+  }
+}
+
+function requestBody({ schema, bytes_max, example }: RequestBody): NonNullable<ApiOperation['requestBody']> {
+  return {
+    required: true,
+    description: `One JSON object of at most ${bytes_max} bytes. A member that is not listed is refused.`,
+    content: { 'application/json': { schema: schemaOf(schema), example } },
+  }
+}
+
+function okResponse({ description, media, schema, example, headers = [] }: OkAnswer): ApiResponse {
+  const extra = Object.assign({}, ...headers.map(header)) as Record<string, Reference>
+  return {
+    description,
+    headers: { ...EVERY_ANSWER, ...extra },
+    content: {
+      [media]: {
+        schema:
+          schema === undefined ? { type: media === 'text/html' ? 'string' : 'object' } : schemaOf(schema),
+        ...(example === undefined ? {} : { example }),
+      },
+    },
+  }
+}
+
+/** One response a status, with an example a reason. */
+function problemResponses(reasons: readonly Reason[]): Record<string, ApiResponse> {
+  const statuses = Map.groupBy(reasons, (reason) => PROBLEMS[reason].status)
+  return Object.fromEntries([...statuses].map(([status, names]) => [status, problemsOf(status, names)]))
+}
+
+function problemsOf(status: number, reasons: readonly Reason[]): ApiResponse {
+  const is_delayed = reasons.some((reason) => PROBLEMS[reason].has_retry_after)
+  return {
+    description: reasons.map((reason) => `\`${reason}\`: ${PROBLEMS[reason].title}`).join('; '),
+    headers: { ...EVERY_ANSWER, ...(is_delayed ? header('Retry-After') : {}) },
+    content: {
+      'application/problem+json': {
+        schema: {
+          allOf: [
+            schemaOf(ProblemBody),
+            { properties: { status: { const: status }, reason: { enum: [...reasons] } } },
+          ],
+        },
+        examples: Object.fromEntries(
+          reasons.map((reason) => [
+            reason,
+            { summary: PROBLEMS[reason].title, value: problemExample(reason) },
+          ]),
+        ),
+      },
+    },
+  }
+}
+
+/** A reference where the schema has a name, else the schema itself. */
+function schemaOf(schema: z.ZodType): JsonSchema {
+  const name = Object.keys(NAMED).find((each) => NAMED[each] === schema)
+  return name === undefined ? toJsonSchema(schema) : { $ref: schemaUri(name) }
+}
+
+function schemaUri(name: string): string {
+  return `#/components/schemas/${name}`
+}
+
+function namedSchemas(): Record<string, JsonSchema> {
+  const registry = z.registry<{ id: string }>()
+  for (const [id, schema] of Object.entries(NAMED)) registry.add(schema, { id })
+  const { schemas } = z.toJSONSchema(registry, { uri: schemaUri })
+  return Object.fromEntries(Object.entries(schemas).map(([name, schema]) => [name, bare(schema)]))
+}
+
+function toJsonSchema(schema: z.ZodType): JsonSchema {
+  return bare(z.toJSONSchema(schema))
+}
+
+/** The dialect and the address are those of the document. */
+function bare({ $schema: _dialect, $id: _address, ...schema }: JsonSchema): JsonSchema {
+  return schema
 }

@@ -14,11 +14,20 @@ interface Row {
   /** Carries `Retry-After` and `retry_after_ms`. */
   readonly has_retry_after: boolean
   readonly title: string
+  readonly promise: Promised
 }
+
+/**
+ * What a refusal promises about the payload. `definite`: it is not in the log and never will be. `malformed`: no store
+ * write was made. `refused`: the request was not looked at beyond its headers. `repeat`: this attempt changed nothing,
+ * others of the key may have. `unknown`: may be committed. `operator`: nothing, until somebody changes something.
+ */
+type Promised = 'definite' | 'malformed' | 'refused' | 'repeat' | 'unknown' | 'operator'
 
 function row(
   status: Row['status'],
   code: string,
+  promise: Promised,
   title: string,
   options: { readonly retryable?: boolean; readonly has_retry_after?: boolean } = {},
 ): Row {
@@ -26,6 +35,7 @@ function row(
     status,
     code,
     title,
+    promise,
     retryable: options.retryable ?? false,
     has_retry_after: options.has_retry_after ?? false,
   }
@@ -35,57 +45,63 @@ const LATER = { retryable: true, has_retry_after: true }
 
 /** Every reason of spec/http-api.md 6.2. */
 export const PROBLEMS = {
-  bad_request: row(400, 'BAD_REQUEST', 'The request is malformed'),
-  key_mismatch: row(400, 'BAD_REQUEST', 'Two different idempotency keys'),
-  payload_invalid: row(400, 'BAD_REQUEST', 'The payload is not a Delta commit'),
-  rebuild_manifest_invalid: row(400, 'BAD_REQUEST', 'The rebuild manifest does not parse'),
-  event_path_invalid: row(400, 'BAD_REQUEST', 'A listed path is not an event path'),
-  event_out_of_scope: row(400, 'BAD_REQUEST', 'A listed event belongs to another scope'),
-  delete_channel: row(400, 'BAD_REQUEST', 'The delete channel refuses this manifest'),
-  missing_auth: row(401, 'MISSING_AUTH', 'No credentials'),
-  invalid_token: row(401, 'INVALID_TOKEN', 'The token was rejected'),
-  unauthorized: row(401, 'UNAUTHORIZED', 'A scope header is missing'),
-  forbidden: row(403, 'FORBIDDEN', 'Not allowed'),
-  route_not_found: row(404, 'NOT_FOUND', 'No such route'),
-  table_not_found: row(404, 'NOT_FOUND', 'No such table'),
-  staged_not_found: row(404, 'NOT_FOUND', 'The staged payload is not there', { retryable: true }),
-  rebuild_manifest_not_found: row(404, 'NOT_FOUND', 'The rebuild manifest is not there'),
-  event_not_found: row(404, 'NOT_FOUND', 'A listed event is not there'),
-  method_not_allowed: row(405, 'METHOD_NOT_ALLOWED', 'This route has other methods'),
-  request_timeout: row(408, 'REQUEST_TIMEOUT', 'The body did not arrive in time', { retryable: true }),
-  stale_read_version: row(409, 'CONFLICT', 'Another commit took this version'),
-  key_reuse: row(409, 'CONFLICT', 'Idempotency key was used with a different body'),
-  log_conflict: row(409, 'CONFLICT', 'A foreign log entry took this version'),
-  version_overflow: row(409, 'CONFLICT', 'No version is left'),
-  read_version_ahead: row(409, 'CONFLICT', 'The table has not reached read_version', { retryable: true }),
-  reserved: row(409, 'CONFLICT', 'Another commit is in flight', LATER),
-  contention: row(409, 'CONFLICT', 'Lost too many races', LATER),
-  staged_version_mismatch: row(409, 'CONFLICT', 'The staged payload is another version', { retryable: true }),
-  not_delta: row(409, 'CONFLICT', 'Not a Delta table'),
-  root_mismatch: row(409, 'CONFLICT', 'The log is split over two roots'),
-  outcome_unverifiable: row(409, 'CONFLICT', 'Nothing proves whose commit this is'),
-  lock_missing: row(409, 'CONFLICT', 'The lock is not there'),
-  lock_expired: row(409, 'CONFLICT', 'The lock has expired'),
-  lock_held: row(409, 'CONFLICT', 'Somebody else holds the lock', LATER),
-  lease_lost: row(409, 'CONFLICT', 'The lease ended during the work', { retryable: true }),
-  stale_fencing_token: row(409, 'CONFLICT', 'Fenced by a newer lock holder'),
-  payload_too_large: row(413, 'PAYLOAD_TOO_LARGE', 'The body is too large'),
-  unsupported_media_type: row(415, 'UNSUPPORTED_MEDIA_TYPE', 'The body must be plain JSON'),
-  unprocessable: row(422, 'UNPROCESSABLE_ENTITY', 'A member is missing or has the wrong type'),
-  event_invalid: row(422, 'UNPROCESSABLE_ENTITY', 'A listed event does not decode'),
-  rate_limited: row(429, 'RATE_LIMITED', 'Too many requests', LATER),
-  state_corrupt: row(500, 'INTERNAL', 'The stored coordinator state is malformed'),
-  marker_corrupt: row(500, 'INTERNAL', 'The stored idempotency marker is malformed'),
-  state_invariant: row(500, 'INTERNAL', 'The stored reservation skips a version'),
-  lock_corrupt: row(500, 'INTERNAL', 'The stored lock is malformed'),
-  object_corrupt: row(500, 'INTERNAL', 'A stored object is malformed, missing or changed'),
-  invalid_table_root: row(500, 'INTERNAL', 'The stored table location is not usable'),
-  internal: row(500, 'INTERNAL', 'Internal error'),
-  not_implemented: row(501, 'NOT_IMPLEMENTED', 'The store or runtime cannot do this'),
-  outcome_unknown: row(503, 'UNAVAILABLE', 'The outcome is not known', LATER),
-  storage_unavailable: row(503, 'UNAVAILABLE', 'The store did not answer', LATER),
-  throttled: row(503, 'UNAVAILABLE', 'The store limits writes to this key', LATER),
-  store_not_certified: row(503, 'UNAVAILABLE', 'Writes are off until the store is certified'),
+  bad_request: row(400, 'BAD_REQUEST', 'malformed', 'The request is malformed'),
+  key_mismatch: row(400, 'BAD_REQUEST', 'malformed', 'Two different idempotency keys'),
+  payload_invalid: row(400, 'BAD_REQUEST', 'malformed', 'The payload is not a Delta commit'),
+  rebuild_manifest_invalid: row(400, 'BAD_REQUEST', 'malformed', 'The rebuild manifest does not parse'),
+  event_path_invalid: row(400, 'BAD_REQUEST', 'malformed', 'A listed path is not an event path'),
+  event_out_of_scope: row(400, 'BAD_REQUEST', 'malformed', 'A listed event belongs to another scope'),
+  delete_channel: row(400, 'BAD_REQUEST', 'operator', 'The delete channel refuses this manifest'),
+  missing_auth: row(401, 'MISSING_AUTH', 'refused', 'No credentials'),
+  invalid_token: row(401, 'INVALID_TOKEN', 'refused', 'The token was rejected'),
+  unauthorized: row(401, 'UNAUTHORIZED', 'refused', 'A scope header is missing'),
+  forbidden: row(403, 'FORBIDDEN', 'refused', 'Not allowed'),
+  route_not_found: row(404, 'NOT_FOUND', 'refused', 'No such route'),
+  table_not_found: row(404, 'NOT_FOUND', 'operator', 'No such table'),
+  staged_not_found: row(404, 'NOT_FOUND', 'repeat', 'The staged payload is not there', { retryable: true }),
+  rebuild_manifest_not_found: row(404, 'NOT_FOUND', 'operator', 'The rebuild manifest is not there'),
+  event_not_found: row(404, 'NOT_FOUND', 'operator', 'A listed event is not there'),
+  method_not_allowed: row(405, 'METHOD_NOT_ALLOWED', 'refused', 'This route has other methods'),
+  request_timeout: row(408, 'REQUEST_TIMEOUT', 'repeat', 'The body did not arrive in time', {
+    retryable: true,
+  }),
+  stale_read_version: row(409, 'CONFLICT', 'definite', 'Another commit took this version'),
+  key_reuse: row(409, 'CONFLICT', 'definite', 'Idempotency key was used with a different body'),
+  log_conflict: row(409, 'CONFLICT', 'definite', 'A foreign log entry took this version'),
+  version_overflow: row(409, 'CONFLICT', 'definite', 'No version is left'),
+  read_version_ahead: row(409, 'CONFLICT', 'repeat', 'The table has not reached read_version', {
+    retryable: true,
+  }),
+  reserved: row(409, 'CONFLICT', 'repeat', 'Another commit is in flight', LATER),
+  contention: row(409, 'CONFLICT', 'repeat', 'Lost too many races', LATER),
+  staged_version_mismatch: row(409, 'CONFLICT', 'repeat', 'The staged payload is another version', {
+    retryable: true,
+  }),
+  not_delta: row(409, 'CONFLICT', 'operator', 'Not a Delta table'),
+  root_mismatch: row(409, 'CONFLICT', 'operator', 'The log is split over two roots'),
+  outcome_unverifiable: row(409, 'CONFLICT', 'operator', 'Nothing proves whose commit this is'),
+  lock_missing: row(409, 'CONFLICT', 'operator', 'The lock is not there'),
+  lock_expired: row(409, 'CONFLICT', 'operator', 'The lock has expired'),
+  lock_held: row(409, 'CONFLICT', 'repeat', 'Somebody else holds the lock', LATER),
+  lease_lost: row(409, 'CONFLICT', 'repeat', 'The lease ended during the work', { retryable: true }),
+  stale_fencing_token: row(409, 'CONFLICT', 'operator', 'Fenced by a newer lock holder'),
+  payload_too_large: row(413, 'PAYLOAD_TOO_LARGE', 'malformed', 'The body is too large'),
+  unsupported_media_type: row(415, 'UNSUPPORTED_MEDIA_TYPE', 'malformed', 'The body must be plain JSON'),
+  unprocessable: row(422, 'UNPROCESSABLE_ENTITY', 'malformed', 'A member is missing or has the wrong type'),
+  event_invalid: row(422, 'UNPROCESSABLE_ENTITY', 'operator', 'A listed event does not decode'),
+  rate_limited: row(429, 'RATE_LIMITED', 'repeat', 'Too many requests', LATER),
+  state_corrupt: row(500, 'INTERNAL', 'operator', 'The stored coordinator state is malformed'),
+  marker_corrupt: row(500, 'INTERNAL', 'operator', 'The stored idempotency marker is malformed'),
+  state_invariant: row(500, 'INTERNAL', 'operator', 'The stored reservation skips a version'),
+  lock_corrupt: row(500, 'INTERNAL', 'operator', 'The stored lock is malformed'),
+  object_corrupt: row(500, 'INTERNAL', 'operator', 'A stored object is malformed, missing or changed'),
+  invalid_table_root: row(500, 'INTERNAL', 'operator', 'The stored table location is not usable'),
+  internal: row(500, 'INTERNAL', 'unknown', 'Internal error'),
+  not_implemented: row(501, 'NOT_IMPLEMENTED', 'refused', 'The store or runtime cannot do this'),
+  outcome_unknown: row(503, 'UNAVAILABLE', 'unknown', 'The outcome is not known', LATER),
+  storage_unavailable: row(503, 'UNAVAILABLE', 'repeat', 'The store did not answer', LATER),
+  throttled: row(503, 'UNAVAILABLE', 'repeat', 'The store limits writes to this key', LATER),
+  store_not_certified: row(503, 'UNAVAILABLE', 'operator', 'Writes are off until the store is certified'),
 } satisfies Record<DeltaReason, Row> & Record<string, Row>
 
 /** Every reason that Tidemark can answer. */
@@ -112,11 +128,27 @@ export interface ProblemContext {
 
 /** The response of a refusal. */
 export function problemResponse(problem: Problem, context: ProblemContext): Response {
-  const { reason, detail, members = {}, headers = {} } = problem
+  const { status } = PROBLEMS[problem.reason]
+  const retry_after_ms = retryAfter(problem)
+  return new Response(stringifyJson(problemBody(problem, context)), {
+    status,
+    headers: {
+      'content-type': 'application/problem+json',
+      ...(retry_after_ms === undefined
+        ? {}
+        : { 'retry-after': String(Math.max(1, Math.ceil(retry_after_ms / 1000))) }),
+      ...problem.headers,
+    },
+  })
+}
+
+/** The body of a refusal (spec/http-api.md 6.1). */
+export function problemBody(problem: Problem, context: ProblemContext): Record<string, unknown> {
+  const { reason, detail, members = {} } = problem
   const { request_id, base_url = PROBLEM_BASE_URL } = context
-  const { status, code, retryable, has_retry_after, title } = PROBLEMS[reason]
-  const retry_after_ms = has_retry_after ? Number(members['retry_after_ms'] ?? 1000) : undefined
-  const body = {
+  const { status, code, retryable, title } = PROBLEMS[reason]
+  const retry_after_ms = retryAfter(problem)
+  return {
     type: `${base_url}#${reason}`,
     title,
     status,
@@ -129,16 +161,10 @@ export function problemResponse(problem: Problem, context: ProblemContext): Resp
     ...members,
     ...(retry_after_ms === undefined ? {} : { retry_after_ms }),
   }
-  return new Response(stringifyJson(body), {
-    status,
-    headers: {
-      'content-type': 'application/problem+json',
-      ...(retry_after_ms === undefined
-        ? {}
-        : { 'retry-after': String(Math.max(1, Math.ceil(retry_after_ms / 1000))) }),
-      ...headers,
-    },
-  })
+}
+
+function retryAfter({ reason, members }: Problem): number | undefined {
+  return PROBLEMS[reason].has_retry_after ? Number(members?.['retry_after_ms'] ?? 1000) : undefined
 }
 
 /** A refusal of a Delta operation. */

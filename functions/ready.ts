@@ -1,7 +1,11 @@
 /** GET /ready: the store answers (spec/http-api.md 7). One HEAD of a known key; never writes, never lists. */
+import * as z from 'zod'
 import { unscopedProbe } from '../lib/store/unscoped.ts'
 import type { Store } from '../lib/store/types.ts'
 import { json, refuse, type Call, type Handler } from './handler.ts'
+
+/** What it answers when the store does; otherwise a problem with `"ready": false`. */
+export const Ready = z.object({ ready: z.literal(true) })
 
 const TIMEOUT_MS = 2_000
 const CACHE_MS = 1_000
@@ -26,7 +30,7 @@ export function readyHandler(store: Store): Handler {
   return async (call: Call) => {
     const now_ms = performance.now()
     if (last === null || now_ms - last.at_ms > CACHE_MS) last = { at_ms: now_ms, is_ready: isReady(call) }
-    if (await last.is_ready) return json({ ready: true })
+    if (await last.is_ready) return json({ ready: true } satisfies z.infer<typeof Ready>)
     return refuse(call, {
       reason: 'storage_unavailable',
       detail: 'the store did not answer; the cause is in the log',

@@ -10,8 +10,16 @@ import { problemOf } from './problem.ts'
 export const StageBody = z.strictObject({
   payload: z.string().meta({
     description: 'Newline-delimited Delta actions, stored byte for byte as UTF-8',
-    example: '{"commitInfo":{"timestamp":1}}\n',
+    examples: ['{"commitInfo":{"timestamp":1}}\n'],
   }),
+})
+
+/** What a stage request is answered with. */
+export const Staged = z.object({
+  staged_path: z.string().meta({ description: 'Where the payload is; goes into the commit as it is' }),
+  staged_version: z
+    .string()
+    .meta({ description: 'Which generation of it this is; opaque; goes into the commit as it is' }),
 })
 
 /** Spec/http-api.md 11; nothing is reserved, so it is shorter than that of a commit. */
@@ -34,5 +42,5 @@ export async function handleStage(call: Call): Promise<Response> {
   )
   if (!result.ok) return refuse(call, problemOf(result))
   const { staged_path, staged_version } = result
-  return json({ staged_path, staged_version })
+  return json({ staged_path, staged_version } satisfies z.infer<typeof Staged>)
 }

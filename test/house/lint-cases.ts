@@ -63,7 +63,7 @@ const DIRECTIONS: readonly LintCase[] = [
   direction(PROTOCOL, 'node:fs'),
   direction(PROTOCOL, 'node:crypto'),
   direction(PROTOCOL, 'hono'),
-  direction(PROTOCOL, '@hono/zod-openapi'),
+  direction(PROTOCOL, '@hono/node-server'),
   direction(PROTOCOL, '@aws-sdk/client-s3'),
   direction(PROTOCOL, '@google-cloud/storage'),
   direction(PROTOCOL, '@logtape/logtape'),

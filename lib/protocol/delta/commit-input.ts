@@ -14,20 +14,24 @@ export const CommitBody = z.strictObject({
     description: 'Version that the commit builds on; -1 for an empty table',
     minimum: -1,
     maximum: Number.MAX_SAFE_INTEGER,
-    example: -1,
+    examples: [-1],
   }),
   staged_path: z.string().meta({
     description: 'As stage answered it',
-    example: 'delta/staging/0194f5a0-1c00-7c3d-9b1e-2f6a4d8e0c11/01JKTT0G00Z4N2V8R6W1X3Y5ZB.json',
+    examples: ['delta/staging/0194f5a0-1c00-7c3d-9b1e-2f6a4d8e0c11/01JKTT0G00Z4N2V8R6W1X3Y5ZB.json'],
   }),
   staged_version: z
     .string()
-    .meta({ description: 'As stage answered it', minLength: 1, maxLength: TOKEN_CHARS_MAX, example: '1' }),
-  idempotency_key: z.string().nullish().meta({
-    description: 'Canonical lower-case UUIDv7, here or in the Idempotency-Key header',
-    format: 'uuid',
-    example: '0194f5a0-2000-7abc-8def-0123456789ab',
-  }),
+    .meta({ description: 'As stage answered it', minLength: 1, maxLength: TOKEN_CHARS_MAX, examples: ['1'] }),
+  idempotency_key: z
+    .string()
+    .nullish()
+    .meta({
+      description: 'Canonical lower-case UUIDv7, here or in the Idempotency-Key header',
+      format: 'uuid',
+      pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$',
+      examples: ['0194f5a0-2000-7abc-8def-0123456789ab'],
+    }),
 })
 
 /** Members of a JSON body, as the strict reader returned them. */

@@ -15,37 +15,43 @@ const Sha256 = z.string().regex(/^[0-9a-f]{64}$/)
 
 /** A reservation. Two are the same only if all members are equal, `nonce` included. */
 export const Inflight = z.looseObject({
-  commit_id: z.string().min(1),
-  /** Absent in reservations of early Arco versions: then `version - 1`. */
-  read_version: z.int().min(-1).optional(),
-  version: z.int().min(0),
-  staged_path: z.string(),
-  staged_version: z.string().min(1),
-  started_at_ms: z.int(),
-  expires_at_ms: z.int(),
-  payload_sha256: Sha256.optional(),
-  delta_log_path: z.string().optional(),
-  nonce: z.string().min(1).optional(),
+  commit_id: z.string().min(1).meta({ description: 'Idempotency key of the reserving request' }),
+  read_version: z
+    .int()
+    .min(-1)
+    .optional()
+    .meta({ description: 'Absent in reservations of early Arco versions: then `version` - 1' }),
+  version: z.int().min(0).meta({ description: 'The reserved version' }),
+  staged_path: z.string().meta({ description: 'The staged payload' }),
+  staged_version: z.string().min(1).meta({ description: 'Version token of the staged payload' }),
+  started_at_ms: z.int().meta({ description: "When it was reserved, by the reserver's clock" }),
+  expires_at_ms: z.int().meta({ description: 'From then on anybody may finish or drop it' }),
+  payload_sha256: Sha256.optional().meta({ description: 'SHA-256 of the staged payload' }),
+  delta_log_path: z.string().optional().meta({ description: 'Where the log entry goes' }),
+  nonce: z.string().min(1).optional().meta({ description: 'Tells attempts of one key apart' }),
 })
 export type Inflight = z.infer<typeof Inflight>
 
 /** The commit that was finalized last; its marker is durable before anybody overwrites this (R3). */
 export const LastCommit = z.looseObject({
-  commit_id: z.string().min(1),
-  read_version: z.int().min(-1),
-  staged_path: z.string(),
-  payload_sha256: Sha256,
-  version: z.int().min(0),
-  delta_log_path: z.string(),
+  commit_id: z.string().min(1).meta({ description: 'Its idempotency key' }),
+  read_version: z.int().min(-1).meta({ description: 'The version that it builds on' }),
+  staged_path: z.string().meta({ description: 'The payload that it staged' }),
+  payload_sha256: Sha256.meta({ description: 'SHA-256 of the payload' }),
+  version: z.int().min(0).meta({ description: 'The version that it has in the log' }),
+  delta_log_path: z.string().meta({ description: 'Its log entry' }),
 })
 export type LastCommit = z.infer<typeof LastCommit>
 
 /** The document. Unknown members are kept on rewrite (J-2). */
 export const CoordinatorState = z.looseObject({
-  latest_version: z.int().min(-1),
+  latest_version: z
+    .int()
+    .min(-1)
+    .meta({ description: 'The highest finalized version; -1 for an empty table' }),
   inflight: Inflight.nullish(),
-  last_commit: LastCommit.nullish(),
-  revision: z.int().min(1).optional(),
+  last_commit: LastCommit.nullish().meta({ description: 'The commit that was finalized last' }),
+  revision: z.int().min(1).optional().meta({ description: 'Counts the writes of the state' }),
 })
 export type CoordinatorState = z.infer<typeof CoordinatorState>
 
