@@ -23,8 +23,9 @@ async function main({ bucket: text, json }: { bucket: string; json?: boolean }):
   const bucket = parseBucket(text)
   if (bucket === null) return couldNotLook(`--bucket: expected ${BUCKET_FORMS}, got ${JSON.stringify(text)}`)
   try {
-    const opened = await openStore(bucket, { token_format: 'plain', env: process.env })
-    if (!opened.needs_certification) {
+    const { driver } = await openStore(bucket, { token_format: 'plain', env: process.env })
+    const { certification } = driver
+    if (certification === undefined) {
       process.stdout.write(
         json === true
           ? `${JSON.stringify({ bucket: text, certified: true, steps: [] })}\n`
@@ -32,8 +33,7 @@ async function main({ bucket: text, json }: { bucket: string; json?: boolean }):
       )
       return 0
     }
-    const { driver } = opened
-    const limited = { ...withLimits(driver), certification: driver.certification }
+    const limited = { ...withLimits(driver), certification }
     if (json !== true) process.stdout.write(`${bucketText(bucket)}\n`)
     const result = await certify(limited, json === true ? {} : { onStep: (step) => void printStep(step) })
     process.stdout.write(

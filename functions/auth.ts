@@ -64,5 +64,5 @@ export function scopeHeaderProblem(headers: Headers, scope: Scope): Problem | nu
     (headers.get('x-workspace-id') ?? scope.workspace) === scope.workspace
   return is_own
     ? null
-    : { reason: 'forbidden', detail: 'the headers name another tenant or workspace than the credentials' }
+    : { reason: 'forbidden', detail: 'this service serves another tenant or workspace than the headers name' }
 }

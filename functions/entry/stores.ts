@@ -1,12 +1,8 @@
 /** Opens the configured bucket on a runtime with Node's modules. An SDK is loaded only when its bucket is configured. */
 import type { TokenFormat } from '../../lib/store/tokens.ts'
-import { StoreError, type Certifiable, type MaintenanceStore } from '../../lib/store/types.ts'
+import { StoreError } from '../../lib/store/types.ts'
 import type { Bucket } from '../bucket.ts'
-
-/** A driver, and whether it must be certified before it may write. */
-export type OpenedStore =
-  | { readonly needs_certification: false; readonly driver: MaintenanceStore }
-  | { readonly needs_certification: true; readonly driver: MaintenanceStore & Certifiable }
+import type { OpenedStore } from './service.ts'
 
 /** Variables that the vendors' SDKs read, and what certification found out. */
 export interface StoreOptions {
@@ -21,11 +17,11 @@ export async function openStore(bucket: Bucket, options: StoreOptions): Promise<
   switch (bucket.kind) {
     case 'memory': {
       const { memoryStore } = await import('../../lib/store/memory.ts')
-      return { needs_certification: false, driver: memoryStore({ token_format, clock: Date.now }) }
+      return { driver: memoryStore({ token_format, clock: Date.now }) }
     }
     case 'file': {
       const { fsStore } = await import('../../lib/store/fs.ts')
-      return { needs_certification: false, driver: fsStore(bucket.dir, { token_format }) }
+      return { driver: fsStore(bucket.dir, { token_format }) }
     }
     case 's3': {
       const { s3Store } = await import('../../lib/store/s3.ts')
@@ -33,7 +29,6 @@ export async function openStore(bucket: Bucket, options: StoreOptions): Promise<
       const region =
         env['AWS_REGION'] ?? env['AWS_DEFAULT_REGION'] ?? (endpoint === undefined ? undefined : 'auto')
       return {
-        needs_certification: true,
         driver: s3Store({
           bucket: bucket.bucket,
           token_format,
@@ -47,7 +42,6 @@ export async function openStore(bucket: Bucket, options: StoreOptions): Promise<
       const { gcsStore } = await import('../../lib/store/gcs.ts')
       const emulator = env['STORAGE_EMULATOR_HOST']
       return {
-        needs_certification: true,
         driver: gcsStore({
           bucket: bucket.bucket,
           token_format,
