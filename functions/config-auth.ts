@@ -179,7 +179,12 @@ function userOf(variables: AuthVariables, given: UserContext, problems: string[]
   }
   const [key] = keys
   const mode =
-    wanted ?? (key !== undefined ? `jwt-${key.key.kind}` : debug === true ? 'headers' : 'single-scope')
+    wanted ??
+    (key !== undefined
+      ? `jwt-${key.key.kind}`
+      : debug === true && posture === 'dev'
+        ? 'headers'
+        : 'single-scope')
   switch (mode) {
     case 'headers':
       if (key !== undefined) problems.push(`${key.name}: not with TIDEMARK_AUTH_MODE=headers`)
