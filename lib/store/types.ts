@@ -53,7 +53,12 @@ export type HeadResult = ObjectHead | NotFound
 export type PutResult =
   | { readonly outcome: 'ok'; readonly token: Token }
   | { readonly outcome: 'precondition_failed' }
-  | { readonly outcome: 'no_effect'; readonly retry_after_ms?: number }
+  | {
+      readonly outcome: 'no_effect'
+      readonly retry_after_ms?: number
+      /** For the log, where the driver knows more than that the store was busy. */
+      readonly cause?: StoreError
+    }
   | { readonly outcome: 'unknown' }
 
 /** What every call takes. */
