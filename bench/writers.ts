@@ -5,6 +5,7 @@
 import { randomInt } from 'node:crypto'
 import { v7 as uuidv7 } from 'uuid'
 import { createApp, type App } from '../functions/app.ts'
+import { singleScope } from '../functions/auth/user.ts'
 import { SILENT_LOG } from '../functions/logging.ts'
 import { tableResolver } from '../lib/protocol/delta/resolve.ts'
 import { DEFAULT_SETTINGS } from '../lib/protocol/delta/settings.ts'
@@ -34,6 +35,8 @@ export function benchApp(store: MaintenanceStore): App {
     store,
     scope: SCOPE,
     resolver: tableResolver({ mode: 'auto' }, { ...SCOPE, bucket: { scheme: 'file', authority: '' } }),
+    user: singleScope(SCOPE),
+    internal: singleScope(SCOPE),
     settings: DEFAULT_SETTINGS,
     log: SILENT_LOG,
   })

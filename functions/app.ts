@@ -3,17 +3,21 @@
  * refusal (spec/http-api.md).
  */
 import { Hono } from 'hono'
+import { parseTableId } from '../lib/protocol/ids.ts'
+import type { TableResolver } from '../lib/protocol/delta/resolve.ts'
 import type { Note } from '../lib/protocol/effects.ts'
+import type { Scope } from '../lib/store/scoped.ts'
 import { StoreError, type StoreErrorCode } from '../lib/store/types.ts'
+import { ALLOW_ALL, scopeHeaderProblem, type Authenticator, type Authorize, type Principal } from './auth.ts'
 import { handleCommit } from './commit.ts'
 import { freshUlid } from './environment.ts'
-import { headersProblem, requestId, scopeProblem, type NodeBindings } from './headers.ts'
+import { headersProblem, requestId, type NodeBindings } from './headers.ts'
 import { json, problemContext, refuse, type Call, type Handler, type Service } from './handler.ts'
 import { handleHealth } from './health.ts'
 import { handleInspect } from './inspect.ts'
 import type { AppLog } from './logging.ts'
 import { openApiDocument } from './openapi.ts'
-import { OPERATIONS, type Operation, type OperationId } from './operations.ts'
+import { OPERATIONS, type Access, type Operation, type OperationId } from './operations.ts'
 import { INTERNAL_DETAIL, problemResponse, type Problem } from './problem.ts'
 import { readyHandler } from './ready.ts'
 import { handleRecover } from './recover.ts'
@@ -25,6 +29,16 @@ import { UNKNOWN_VERSION, versionHandler, type VersionInfo } from './version.ts'
 export interface AppDeps extends Service {
   readonly log: AppLog
   readonly version?: VersionInfo
+  /** Who may use the Delta routes. */
+  readonly user: Authenticator
+  /** Who may use the compactor's. */
+  readonly internal: Authenticator
+  /** The deployment's own rule; everything is allowed without one. */
+  readonly authorize?: Authorize
+  /** Tables of another scope than the configured one, where the credentials decide the scope. */
+  resolverFor?(scope: Scope): TableResolver
+  /** Why the store may not be written to, or null; asked by every route that writes. Always null without it. */
+  writeRefusal?(): string | null
 }
 
 /** The app, and what a graceful shutdown waits for. */
@@ -43,6 +57,7 @@ export interface App {
 export interface Route {
   readonly method: 'GET' | 'POST'
   readonly path: string
+  readonly access: Access
   readonly handler: Handler
 }
 
@@ -54,14 +69,15 @@ export function routesOf(deps: AppDeps): readonly Route[] {
     recover: handleRecover,
     inspect: handleInspect,
     health: handleHealth,
-    ready: readyHandler(deps.store),
+    ready: readyHandler(deps.store, () => deps.writeRefusal?.() ?? null),
     version: versionHandler(deps.version ?? UNKNOWN_VERSION),
     openapi: async () => json(openApiDocument()),
     docs: async ({ request }) => referencePage(openApiDocument(), new URL(request.url).origin),
     index: async () => json({ service: 'tidemark', docs: '/docs', health: '/health' }),
   }
-  return Object.entries<Operation>(OPERATIONS).map(([id, { method, path }]) => ({
+  return Object.entries<Operation>(OPERATIONS).map(([id, { method, path, access }]) => ({
     method,
+    access,
     path: path.replace('{table_id}', ':table_id'),
     handler: handlers[id as OperationId],
   }))
@@ -73,12 +89,12 @@ export function createApp(deps: AppDeps): App {
   const running = new Set<Promise<Response>>()
   const routes = routesOf(deps)
 
-  for (const { method, path, handler } of routes) {
+  for (const { method, path, access, handler } of routes) {
     hono.on(method, path, async (c) =>
       serve(
         deps,
-        { request: c.req.raw, env: c.env, route: path, table_id: c.req.param('table_id') ?? '' },
-        inScope(handler),
+        { request: c.req.raw, env: c.env, route: path, access, table_id: c.req.param('table_id') ?? '' },
+        handler,
       ),
     )
   }
@@ -87,14 +103,17 @@ export function createApp(deps: AppDeps): App {
     const allow = methods.includes('GET') ? [...methods, 'HEAD'].join(', ') : methods.join(', ')
     const detail = `expected ${allow}`
     hono.all(path, async (c) =>
-      serve(deps, { request: c.req.raw, env: c.env, route: path, table_id: '' }, async (call) =>
+      serve(deps, { request: c.req.raw, env: c.env, route: path, access: OPEN, table_id: '' }, async (call) =>
         refuse(call, { reason: 'method_not_allowed', detail, headers: { allow } }),
       ),
     )
   }
   hono.notFound(async (c) =>
-    serve(deps, { request: c.req.raw, env: c.env, route: 'unmatched', table_id: '' }, async (call) =>
-      refuse(call, { reason: 'route_not_found', detail: 'no such route; GET /docs lists them' }),
+    serve(
+      deps,
+      { request: c.req.raw, env: c.env, route: 'unmatched', access: OPEN, table_id: '' },
+      async (call) =>
+        refuse(call, { reason: 'route_not_found', detail: 'no such route; GET /docs lists them' }),
     ),
   )
   // Only what is outside of `guarded` gets here: a log that cannot be written.
@@ -139,20 +158,25 @@ interface Arrived {
   readonly request: Request
   readonly env: NodeBindings
   readonly route: string
+  readonly access: Access
   readonly table_id: string
 }
 
-/** One request: the common rules, the handler, the headers of every answer, one log line. */
+/** For answers that say nothing of any tenant. */
+const OPEN: Access = { auth: 'none' }
+
+/** One request: the common rules, who asks, the handler, the headers of every answer, one log line. */
 async function serve(deps: AppDeps, arrived: Arrived, handler: Handler): Promise<Response> {
   const { request, env, route, table_id } = arrived
   const started_ms = performance.now()
   const request_id = requestId(request.headers)
   const logged = new Set<unknown>()
-  const call: Call = {
+  const base = {
     service: deps,
     request,
     request_id,
     table_id,
+    principal: null,
     facts: {},
     note: (note: Note) => deps.log.note(request_id, note),
     failed(error: unknown) {
@@ -161,17 +185,66 @@ async function serve(deps: AppDeps, arrived: Arrived, handler: Handler): Promise
     },
   }
   const problem = headersProblem(request.headers, env)
-  const response = problem === null ? await guarded(call, handler) : refuse(call, problem)
+  const admission = problem === null ? await admit(deps, arrived) : { ok: false as const, problem }
+  const call: Call = admission.ok ? { ...base, ...admission.as } : base
+  const response = admission.ok ? await guarded(call, handler) : refuse(call, admission.problem)
   deps.log.request({
     request_id,
     method: request.method,
     route,
     status: response.status,
     duration_ms: Math.round(performance.now() - started_ms),
-    ...deps.scope,
+    ...call.service.scope,
     ...call.facts,
   })
   return finished(response, request_id)
+}
+
+/** Whether the handler may run, and as whom. */
+type Admission =
+  | { readonly ok: true; readonly as: Pick<Call, 'principal' | 'service'> }
+  | { readonly ok: false; readonly problem: Problem }
+
+/** Who asks, for which scope, and may they? Everything is decided before the body is read or the store is touched (S1). */
+async function admit(deps: AppDeps, { request, access, table_id }: Arrived): Promise<Admission> {
+  const { headers } = request
+  if (access.auth === 'none') return { ok: true, as: { principal: null, service: deps } }
+  const authentication = await (access.auth === 'user' ? deps.user : deps.internal)(headers)
+  if (!authentication.ok) return authentication
+  const { principal } = authentication
+  const problem =
+    scopeHeaderProblem(headers, principal.scope) ??
+    (await authorization(deps, access, principal, table_id)) ??
+    writeProblem(deps, access)
+  return problem === null
+    ? { ok: true, as: { principal, service: serviceFor(deps, principal.scope) } }
+    : { ok: false, problem }
+}
+
+/** A table id that is none is left to the handler, which says what is wrong with it. */
+async function authorization(
+  { authorize = ALLOW_ALL }: AppDeps,
+  { action }: Access,
+  principal: Principal,
+  table_text: string,
+): Promise<Problem | null> {
+  const table_id = parseTableId(table_text)
+  if (action === undefined || table_id === null) return null
+  return (await authorize(principal, action, principal.scope, table_id))
+    ? null
+    : { reason: 'forbidden', detail: `${action} on this table is not allowed to you` }
+}
+
+function writeProblem(deps: AppDeps, { writes }: Access): Problem | null {
+  const why = writes === true ? (deps.writeRefusal?.() ?? null) : null
+  return why === null ? null : { reason: 'store_not_certified', detail: why }
+}
+
+/** The service of the principal's scope, which is the configured one unless the credentials say another. */
+function serviceFor(deps: AppDeps, scope: Scope): Service {
+  const is_configured = scope.tenant === deps.scope.tenant && scope.workspace === deps.scope.workspace
+  if (is_configured || deps.resolverFor === undefined) return { ...deps, scope }
+  return { ...deps, scope, resolver: deps.resolverFor(scope) }
 }
 
 /** The headers of every answer. */
@@ -179,14 +252,6 @@ function finished(response: Response, request_id: string): Response {
   response.headers.set('x-request-id', request_id)
   response.headers.set('cache-control', 'no-store')
   return response
-}
-
-/** The route answers only for the scope that is served. */
-function inScope(handler: Handler): Handler {
-  return async (call) => {
-    const problem = scopeProblem(call.request.headers, call.service.scope)
-    return problem === null ? handler(call) : refuse(call, problem)
-  }
 }
 
 /** Reasons of thrown store failures (spec/storage.md 8); null is 500 `internal`, its cause only in the log. */

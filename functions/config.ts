@@ -1,6 +1,6 @@
 /**
  * Configuration from environment variables: one schema, every problem reported at once, and no start with a wrong
- * one (decisions.md, Configuration). This version has no authentication, so it runs in the dev posture only.
+ * one (decisions.md, Configuration).
  */
 import * as z from 'zod'
 import { isScopeId, type Scope } from '../lib/store/scoped.ts'
@@ -9,18 +9,24 @@ import { parseJson } from '../lib/protocol/json.ts'
 import type { ResolverConfig } from '../lib/protocol/delta/resolve.ts'
 import { DEFAULT_SETTINGS, type DeltaSettings } from '../lib/protocol/delta/settings.ts'
 import { normaliseRoot, type RootContext } from '../lib/protocol/delta/table-root.ts'
+import { BUCKET_FORMS, bucketName, parseBucket, type Bucket } from './bucket.ts'
+import { authConfigOf, AuthVariables, type AuthConfig } from './config-auth.ts'
 
 /** Everything that the environment decides. */
 export interface Config {
-  readonly bucket: { readonly kind: 'file'; readonly dir: string } | { readonly kind: 'memory' }
+  readonly bucket: Bucket
+  /** Scope of the compactor routes and of single-scope mode. */
   readonly scope: Scope
   readonly host: string
   readonly port: number
   readonly token_format: 'plain' | 'reference'
+  readonly if_match_style: 'quoted' | 'unquoted'
+  /** Whether the operator ran `doctor`, or wants it done at every start. */
+  readonly certified: boolean | 'startup'
   readonly resolver: ResolverConfig
-  readonly root_context: RootContext
   readonly settings: DeltaSettings
   readonly log_format: 'json' | 'text'
+  readonly auth: AuthConfig
 }
 
 /** The configuration, or every reason why there is none. */
@@ -28,14 +34,16 @@ export type ConfigResult =
   | { readonly ok: true; readonly config: Config }
   | { readonly ok: false; readonly problems: readonly string[] }
 
-const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', '::1', 'localhost'])
+/** What a runtime can do for the configuration. */
+export interface ConfigOptions {
+  /** Reads `ARCO_JWT_PUBLIC_KEY_PATH`; throws when it cannot. Runtimes without files leave it out. */
+  readonly readFile?: (path: string) => string
+}
 
-/** Set only where somebody wants authentication, which this version does not have. */
-const AUTH_VARIABLE = /^ARCO_(JWT_|INTERNAL_AUTH_)|^TIDEMARK_INTERNAL_TOKEN_SHA256$/
+const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', '::1', 'localhost'])
 
 const RESOLVER_MODES = ['legacy', 'static', 'catalog'] as const
 
-const flag = z.enum(['true', 'false'], { error: 'expected true or false' })
 const port = z
   .string()
   .regex(/^\d{1,5}$/, 'expected a port number, 0 to 65535')
@@ -48,30 +56,26 @@ const tableList = z
     (text) => text === '*' || text.split(',').every((id) => parseTableId(id.trim()) !== null),
     'expected * or a comma list of table ids',
   )
+const bucket = z.string().transform((text, context) => {
+  const parsed = parseBucket(text)
+  if (parsed === null) context.addIssue(`expected ${BUCKET_FORMS}`)
+  return parsed ?? z.NEVER
+})
 
-const Variables = z.object({
-  ARCO_STORAGE_BUCKET: z
-    .string()
-    .regex(/^(file:.+|memory:)$/, 'expected file:DIR or memory: (this version serves no other store)')
-    .default('file:.tidemark'),
-  ARCO_TENANT_ID: scopeId.default('dev'),
-  ARCO_WORKSPACE_ID: scopeId.default('main'),
-  ARCO_ENVIRONMENT: z
-    .literal('dev', {
-      error: 'expected dev: this version has no authentication and refuses any other posture',
-    })
-    .optional(),
-  ARCO_API_PUBLIC: flag
-    .refine((value) => value === 'false', 'expected false: this version has no authentication')
-    .optional(),
-  ARCO_DEBUG: flag.optional(),
+const Variables = AuthVariables.extend({
+  ARCO_STORAGE_BUCKET: bucket.default({ kind: 'file', dir: '.tidemark' }),
+  ARCO_TENANT_ID: scopeId.optional(),
+  ARCO_WORKSPACE_ID: scopeId.optional(),
   ARCO_LOG_FORMAT: z.enum(['json', 'text'], { error: 'expected json or text' }).default('json'),
   PORT: port.optional(),
   ARCO_HTTP_PORT: port.optional(),
-  TIDEMARK_HOST: z
-    .string()
-    .refine((host) => LOOPBACK.has(host), 'expected a loopback address: this version has no authentication')
-    .default('127.0.0.1'),
+  TIDEMARK_HOST: z.string().default('127.0.0.1'),
+  TIDEMARK_STORE_CERTIFIED: z
+    .enum(['true', 'false', 'startup'], { error: 'expected true, false or startup' })
+    .default('false'),
+  TIDEMARK_S3_IF_MATCH: z
+    .enum(['quoted', 'unquoted'], { error: 'expected quoted or unquoted' })
+    .default('quoted'),
   TIDEMARK_RESOLVER: z.enum(RESOLVER_MODES, { error: 'expected legacy, static or catalog' }).optional(),
   // Looked at by resolverOf, with the mode.
   TIDEMARK_TABLES: z.string().optional(),
@@ -87,53 +91,90 @@ const Variables = z.object({
 type Variables = z.infer<typeof Variables>
 
 /** Read the environment. An empty variable counts as unset. */
-export function readConfig(env: Readonly<Record<string, string | undefined>>): ConfigResult {
+export function readConfig(
+  env: Readonly<Record<string, string | undefined>>,
+  options: ConfigOptions = {},
+): ConfigResult {
   const set = Object.fromEntries(
-    Object.entries(env).filter(([, value]) => value !== undefined && value !== ''),
+    Object.entries(env).filter(([, value]) => value !== undefined && value.trim() !== ''),
   )
-  const problems = Object.keys(set)
-    .filter((name) => AUTH_VARIABLE.test(name))
-    .map(
-      (name) =>
-        `${name}: authentication is not in this version; unset it and serve on a loopback address only`,
-    )
+  const { variables, problems } = parseVariables(set)
+  const wrong = new Set(problems.map(nameIn))
+  const also = (more: readonly string[]): void => {
+    // What follows from a variable that is wrong anyway is not said again.
+    problems.push(...more.filter((problem) => !wrong.has(nameIn(problem))))
+  }
+  const scope = scopeOf(variables)
+  const resolver = resolverOf(set, contextOf(variables, scope))
+  if (!resolver.ok) also(resolver.problems)
+  const auth = authConfigOf(variables, { is_local: isLocal(variables), ...options })
+  also(auth.ok ? postureProblems(variables, auth.auth) : auth.problems)
+  if (!auth.ok || !resolver.ok || problems.length > 0) return { ok: false, problems }
+  return { ok: true, config: configOf(variables, { scope, resolver: resolver.resolver, auth: auth.auth }) }
+}
+
+/** The variables, with the default of each that is wrong, so that the others are checked all the same. */
+function parseVariables(set: Readonly<Record<string, string | undefined>>): {
+  readonly variables: Variables
+  readonly problems: string[]
+} {
   const parsed = Variables.safeParse(set)
-  if (!parsed.success) {
-    problems.push(...parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`))
-  }
-  const context = parsed.success ? contextOf(parsed.data) : null
-  const resolver = resolverOf(set, context)
-  if (!resolver.ok) problems.push(...resolver.problems)
-  if (problems.length > 0 || !parsed.success || context === null || !resolver.ok) {
-    return { ok: false, problems }
-  }
-  const variables = parsed.data
+  if (parsed.success) return { variables: parsed.data, problems: [] }
+  const { issues } = parsed.error
+  const wrong = new Set(issues.map(({ path }) => String(path[0])))
+  const rest = Object.fromEntries(Object.entries(set).filter(([name]) => !wrong.has(name)))
   return {
-    ok: true,
-    config: {
-      bucket:
-        variables.ARCO_STORAGE_BUCKET === 'memory:'
-          ? { kind: 'memory' }
-          : { kind: 'file', dir: variables.ARCO_STORAGE_BUCKET.slice('file:'.length) },
-      scope: { tenant: context.tenant, workspace: context.workspace },
-      host: variables.TIDEMARK_HOST,
-      port: variables.PORT ?? variables.ARCO_HTTP_PORT ?? 8787,
-      token_format: variables.TIDEMARK_TOKEN_FORMAT,
-      resolver: resolver.resolver,
-      root_context: context,
-      settings: settingsOf(variables),
-      log_format: variables.ARCO_LOG_FORMAT,
-    },
+    variables: Variables.parse(rest),
+    problems: issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`),
   }
 }
 
-function contextOf(variables: Variables): RootContext {
-  const scheme = variables.ARCO_STORAGE_BUCKET === 'memory:' ? 'memory' : 'file'
+/** The variable that a problem is about. */
+function nameIn(problem: string): string {
+  return problem.split(':', 1)[0] ?? ''
+}
+
+function configOf(variables: Variables, parts: Pick<Config, 'scope' | 'resolver' | 'auth'>): Config {
+  const { TIDEMARK_STORE_CERTIFIED: certified } = variables
   return {
-    tenant: variables.ARCO_TENANT_ID,
-    workspace: variables.ARCO_WORKSPACE_ID,
-    bucket: { scheme, authority: '' },
+    ...parts,
+    bucket: variables.ARCO_STORAGE_BUCKET,
+    host: variables.TIDEMARK_HOST,
+    port: variables.PORT ?? variables.ARCO_HTTP_PORT ?? 8787,
+    token_format: variables.TIDEMARK_TOKEN_FORMAT,
+    if_match_style: variables.TIDEMARK_S3_IF_MATCH,
+    certified: certified === 'startup' ? 'startup' : certified === 'true',
+    settings: settingsOf(variables),
+    log_format: variables.ARCO_LOG_FORMAT,
   }
+}
+
+/** A folder or memory behind a loopback address: the only deployment whose posture need not be named. */
+function isLocal({ ARCO_STORAGE_BUCKET: { kind }, TIDEMARK_HOST: host }: Variables): boolean {
+  return (kind === 'file' || kind === 'memory') && LOOPBACK.has(host)
+}
+
+/** Ids where the configuration has none; only the dev posture may rely on them. */
+function scopeOf({ ARCO_TENANT_ID: tenant, ARCO_WORKSPACE_ID: workspace }: Variables): Scope {
+  return { tenant: tenant ?? 'dev', workspace: workspace ?? 'main' }
+}
+
+/** What the posture asks of the other variables. */
+function postureProblems(variables: Variables, { posture }: AuthConfig): string[] {
+  if (posture === 'dev') {
+    return LOOPBACK.has(variables.TIDEMARK_HOST)
+      ? []
+      : [
+          'TIDEMARK_HOST: expected a loopback address in the dev posture, which asks for no credentials; name another posture with ARCO_ENVIRONMENT=prod',
+        ]
+  }
+  return (['ARCO_TENANT_ID', 'ARCO_WORKSPACE_ID'] as const)
+    .filter((name) => variables[name] === undefined)
+    .map((name) => `${name}: required outside the dev posture`)
+}
+
+function contextOf({ ARCO_STORAGE_BUCKET: bucket }: Variables, scope: Scope): RootContext {
+  return { ...scope, bucket: bucketName(bucket) }
 }
 
 function settingsOf(variables: Variables): DeltaSettings {
@@ -158,10 +199,9 @@ type ResolverResult =
   | { readonly ok: true; readonly resolver: ResolverConfig }
   | { readonly ok: false; readonly problems: readonly string[] }
 
-/** Without a context, because another variable is wrong, locations are not looked at; everything else is. */
 function resolverOf(
   { TIDEMARK_RESOLVER: set, TIDEMARK_TABLES: map }: Readonly<Record<string, string | undefined>>,
-  context: RootContext | null,
+  context: RootContext,
 ): ResolverResult {
   const mode = RESOLVER_MODES.find((each) => each === set)
   if (mode !== 'static') {
@@ -182,7 +222,7 @@ function resolverOf(
     const table_id = parseTableId(id)
     if (table_id === null) problems.push(`TIDEMARK_TABLES: ${JSON.stringify(id)} is not a table id`)
     else if (tables.has(table_id)) problems.push(`TIDEMARK_TABLES: ${table_id} is there twice`)
-    else if (context !== null && normaliseRoot(table_id, location, context) === null) {
+    else if (normaliseRoot(table_id, location, context) === null) {
       problems.push(`TIDEMARK_TABLES: the location of ${table_id} is not usable (spec/storage.md 3.4)`)
     } else tables.set(table_id, location)
   }

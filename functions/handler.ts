@@ -6,11 +6,12 @@ import { stringifyJson, type JsonValue } from '../lib/protocol/json.ts'
 import { run } from '../lib/protocol/run.ts'
 import { scopedStore, type Scope } from '../lib/store/scoped.ts'
 import type { Store } from '../lib/store/types.ts'
+import type { Principal } from './auth.ts'
 import { readJsonBody } from './body.ts'
 import { createEnvironment, type EnvironmentOverrides } from './environment.ts'
 import { problemResponse, type Problem, type ProblemContext } from './problem.ts'
 
-/** What the process serves: one scope of one store. */
+/** What a handler works with: one scope of one store. */
 export interface Service {
   /** Unscoped; handlers see it only through a scoped view. */
   readonly store: Store
@@ -32,6 +33,8 @@ export type Facts = Record<string, string | number | boolean>
 /** One request as a handler sees it. */
 export interface Call {
   readonly service: Service
+  /** Who asks; null on routes that everybody may ask. */
+  readonly principal: Principal | null
   readonly request: Request
   readonly request_id: string
   /** `{table_id}` of the path, as the client wrote it; empty on routes without one. */

@@ -1,5 +1,4 @@
-/** What holds for the headers of every request, whatever its route (spec/http-api.md 2, 3.1, 11). */
-import type { Scope } from '../lib/store/scoped.ts'
+/** What holds for the headers of every request, whatever its route (spec/http-api.md 2, 11). */
 import { freshUlid } from './environment.ts'
 import type { Problem } from './problem.ts'
 
@@ -44,14 +43,4 @@ export function headersProblem(headers: Headers, { incoming }: NodeBindings): Pr
 function timesSent(name: string, headers: Headers, raw: readonly string[] | undefined): number {
   if (raw !== undefined) return raw.filter((text, at) => at % 2 === 0 && text.toLowerCase() === name).length
   return headers.get(name)?.split(',').length ?? 0
-}
-
-/** 403 before any store call when the headers name another scope than the one served (S1), else null. */
-export function scopeProblem(headers: Headers, { tenant, workspace }: Scope): Problem | null {
-  const is_own =
-    (headers.get('x-tenant-id') ?? tenant) === tenant &&
-    (headers.get('x-workspace-id') ?? workspace) === workspace
-  return is_own
-    ? null
-    : { reason: 'forbidden', detail: 'this service serves another tenant or workspace than the headers name' }
 }

@@ -7,7 +7,15 @@ import { LastCommit, Inflight } from '../lib/protocol/delta/state.ts'
 import { CommitBody } from '../lib/protocol/delta/commit-input.ts'
 import { Committed } from './commit.ts'
 import { Inspected } from './inspect.ts'
-import { COMMON_REASONS, OPERATIONS, type OkAnswer, type Operation, type RequestBody } from './operations.ts'
+import {
+  AUTH_REASONS,
+  COMMON_REASONS,
+  OPERATIONS,
+  type Access,
+  type OkAnswer,
+  type Operation,
+  type RequestBody,
+} from './operations.ts'
 import { PROBLEMS, type Reason } from './problem.ts'
 import { problemExample } from './problem-examples.ts'
 import { ProblemBody } from './problem-schema.ts'
@@ -52,6 +60,8 @@ export interface ApiOperation {
   readonly summary: string
   readonly description: string
   readonly parameters: readonly (Parameter | Reference)[]
+  /** A bearer token, or nothing in the dev posture. */
+  readonly security?: readonly Readonly<Record<string, readonly []>>[]
   readonly requestBody?: {
     readonly required: true
     readonly description: string
@@ -65,7 +75,7 @@ export interface ApiDocument {
   readonly openapi: '3.1.1'
   readonly info: Readonly<Record<string, unknown>> & { readonly title: string; readonly description: string }
   readonly servers: readonly { readonly url: string; readonly description: string }[]
-  /** None is asked for: this version serves the dev posture only. */
+  /** Each route says its own: whether a bearer token is needed depends on the deployment. */
   readonly security: readonly []
   readonly tags: readonly { readonly name: Operation['group']; readonly description: string }[]
   readonly paths: Readonly<Record<string, Readonly<Partial<Record<'get' | 'post', ApiOperation>>>>>
@@ -73,6 +83,7 @@ export interface ApiDocument {
     readonly schemas: Readonly<Record<string, JsonSchema>>
     readonly parameters: Readonly<Record<string, Parameter>>
     readonly headers: Readonly<Record<string, { readonly description: string; readonly schema: JsonSchema }>>
+    readonly securitySchemes: Readonly<Record<string, { readonly type: 'http'; readonly scheme: 'bearer' }>>
   }
 }
 
@@ -113,7 +124,12 @@ A refusal is a problem (RFC 9457). Only a **definite** or **malformed** one prov
       { name: 'Service', description: 'The process itself.' },
     ],
     paths: paths(),
-    components: { schemas: namedSchemas(), parameters: PARAMETERS, headers: HEADERS },
+    components: {
+      schemas: namedSchemas(),
+      parameters: PARAMETERS,
+      headers: HEADERS,
+      securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } },
+    },
   }
   return document
 }
@@ -191,7 +207,7 @@ function paths(): ApiDocument['paths'] {
 }
 
 function toApiOperation(id: string, operation: Operation): ApiOperation {
-  const { path, group, summary, description, body, answer, has_key, reasons } = operation
+  const { path, group, summary, description, body, access, answer, has_key, reasons } = operation
   const names: (keyof typeof PARAMETERS)[] = [
     ...(path.includes('{table_id}') ? (['table_id'] as const) : []),
     ...(has_key ? (['Idempotency-Key'] as const) : []),
@@ -206,8 +222,20 @@ function toApiOperation(id: string, operation: Operation): ApiOperation {
     description,
     parameters: names.map((name) => ({ $ref: `#/components/parameters/${name}` })),
     ...(body === undefined ? {} : { requestBody: requestBody(body) }),
-    responses: { 200: okResponse(answer), ...problemResponses([...COMMON_REASONS, ...reasons]) },
+    ...(access.auth === 'none' ? {} : { security: [{ bearer: [] }, {}] }),
+    responses: {
+      200: okResponse(answer),
+      ...problemResponses([...COMMON_REASONS, ...accessReasons(access), ...reasons]),
+    },
   }
+}
+
+/** Where nobody is asked who he is, nobody is refused for it. */
+function accessReasons({ auth, writes }: Access): readonly Reason[] {
+  return [
+    ...(auth === 'none' ? [] : AUTH_REASONS),
+    ...(writes === true ? (['store_not_certified'] as const) : []),
+  ]
 }
 
 function requestBody({ schema, bytes_max, example }: RequestBody): NonNullable<ApiOperation['requestBody']> {

@@ -4,6 +4,7 @@
  */
 import * as z from 'zod'
 import { CommitBody } from '../lib/protocol/delta/commit-input.ts'
+import type { DeltaAction } from './auth.ts'
 import { COMMIT_BODY_BYTES_MAX, RECOVER_BODY_BYTES_MAX, STAGE_BODY_BYTES_MAX } from './body.ts'
 import { Committed } from './commit.ts'
 import { Health } from './health.ts'
@@ -20,6 +21,7 @@ export interface Operation {
   /** `{table_id}` is the only parameter that occurs. */
   readonly path: string
   readonly group: 'Commits' | 'Recovery' | 'Service'
+  readonly access: Access
   readonly summary: string
   readonly description: string
   readonly body?: RequestBody
@@ -28,6 +30,16 @@ export interface Operation {
   readonly answer: OkAnswer
   /** Refusals besides those that every route has. */
   readonly reasons: readonly Reason[]
+}
+
+/**
+ * Who may ask. `none`: everybody, the answer carries no tenant data. `user`: a principal of the scope, and where there is
+ * an `action`, what the deployment's authorize hook says of it. `writes`: only a certified store (spec/providers.md 7).
+ */
+export interface Access {
+  readonly auth: 'none' | 'user' | 'internal'
+  readonly action?: DeltaAction
+  readonly writes?: true
 }
 
 /** A JSON body. */
@@ -53,6 +65,13 @@ const Index = z.object({
   docs: z.literal('/docs'),
   health: z.literal('/health'),
 })
+
+/** Refusals of every route that asks who is there. */
+export const AUTH_REASONS = [
+  'missing_auth',
+  'invalid_token',
+  'unauthorized',
+] as const satisfies readonly Reason[]
 
 /** Refusals of every route: headers that cannot be taken, another scope, a bug. */
 export const COMMON_REASONS = ['bad_request', 'forbidden', 'internal'] as const satisfies readonly Reason[]
@@ -94,6 +113,7 @@ export const OPERATIONS = {
     method: 'POST',
     path: `${TABLE}/commits/stage`,
     group: 'Commits',
+    access: { auth: 'user', action: 'delta.stage', writes: true },
     summary: 'Stage a payload',
     description:
       'Stores the actions of one commit byte for byte under a fresh name. Nothing is committed yet, and each call makes a new object.',
@@ -114,6 +134,7 @@ export const OPERATIONS = {
     method: 'POST',
     path: `${TABLE}/commits`,
     group: 'Commits',
+    access: { auth: 'user', action: 'delta.commit', writes: true },
     summary: 'Commit a staged payload',
     description:
       'Makes the payload version `read_version` + 1 of the table, or says that another commit took it. The same key and body again give the same answer, whatever crashed in between: after any answer that is neither 200 nor definite, send them again.',
@@ -151,6 +172,7 @@ export const OPERATIONS = {
     method: 'POST',
     path: `${TABLE}/recover`,
     group: 'Recovery',
+    access: { auth: 'user', action: 'delta.recover', writes: true },
     summary: 'Finish or drop what is in flight',
     description:
       'Brings a table to rest after a crash without committing anything of its own. Not needed for progress: the next commit on the table does the same.',
@@ -167,6 +189,7 @@ export const OPERATIONS = {
     method: 'GET',
     path: `${TABLE}/inspect`,
     group: 'Recovery',
+    access: { auth: 'user', action: 'delta.inspect' },
     summary: 'Look at the coordinator state',
     description:
       'The state as it is stored, and the crash window of the commit in flight. Reads at most three known keys, lists nothing and writes nothing.',
@@ -194,6 +217,7 @@ export const OPERATIONS = {
     method: 'GET',
     path: '/health',
     group: 'Service',
+    access: { auth: 'none' },
     summary: 'Health',
     description: 'The process answers. It looks at nothing else.',
     answer: {
@@ -208,6 +232,7 @@ export const OPERATIONS = {
     method: 'GET',
     path: '/ready',
     group: 'Service',
+    access: { auth: 'none' },
     summary: 'Readiness',
     description:
       'The store answers. One metadata read of a key that need not exist, at most once a second, given up after two seconds. A refusal has `"ready": false`.',
@@ -217,12 +242,13 @@ export const OPERATIONS = {
       schema: Ready,
       example: { ready: true },
     },
-    reasons: ['storage_unavailable'],
+    reasons: ['storage_unavailable', 'store_not_certified'],
   },
   version: {
     method: 'GET',
     path: '/version',
     group: 'Service',
+    access: { auth: 'none' },
     summary: 'Version',
     description: 'What is running. What nobody told the process is `unknown`.',
     answer: {
@@ -244,6 +270,7 @@ export const OPERATIONS = {
     method: 'GET',
     path: '/openapi.json',
     group: 'Service',
+    access: { auth: 'user' },
     summary: 'OpenAPI document',
     description: 'What this page says, as data.',
     answer: { description: 'The document', media: 'application/json' },
@@ -253,6 +280,7 @@ export const OPERATIONS = {
     method: 'GET',
     path: '/docs',
     group: 'Service',
+    access: { auth: 'user' },
     summary: 'Reference page',
     description: 'What the OpenAPI document says, as one page without scripts that loads nothing.',
     answer: { description: 'The page', media: 'text/html' },
@@ -262,6 +290,7 @@ export const OPERATIONS = {
     method: 'GET',
     path: '/',
     group: 'Service',
+    access: { auth: 'user' },
     summary: 'Index',
     description: 'Where to look next, for people who open the address.',
     answer: {

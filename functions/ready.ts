@@ -11,7 +11,7 @@ const TIMEOUT_MS = 2_000
 const CACHE_MS = 1_000
 
 /** A handler with its own cache, so that a storm of probes is one read a second. */
-export function readyHandler(store: Store): Handler {
+export function readyHandler(store: Store, writeRefusal: () => string | null): Handler {
   const probe = unscopedProbe(store)
   let last: { readonly at_ms: number; readonly is_ready: Promise<boolean> } | null = null
 
@@ -30,6 +30,10 @@ export function readyHandler(store: Store): Handler {
   return async (call: Call) => {
     const now_ms = performance.now()
     if (last === null || now_ms - last.at_ms > CACHE_MS) last = { at_ms: now_ms, is_ready: isReady(call) }
+    const why = writeRefusal()
+    if (why !== null) {
+      return refuse(call, { reason: 'store_not_certified', detail: why, members: { ready: false } })
+    }
     if (await last.is_ready) return json({ ready: true } satisfies z.infer<typeof Ready>)
     return refuse(call, {
       reason: 'storage_unavailable',

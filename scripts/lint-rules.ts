@@ -34,7 +34,19 @@ interface Rule {
 const ROOT = resolve(import.meta.dirname, '..')
 
 /** Modules of lib/store that are not a driver; everything else there belongs to the driver that its name opens with. */
-const STORE_SHARED = ['types', 'tokens', 'keys', 'limits', 'faults', 'scoped', 'unscoped']
+const STORE_SHARED = [
+  'types',
+  'tokens',
+  'keys',
+  'limits',
+  'faults',
+  'scoped',
+  'unscoped',
+  'listing',
+  'content',
+  'network',
+  'certify',
+]
 
 /** What protocol code may use of lib/store: the words of the interface, never a driver. */
 const STORE_WORDS = /^lib\/store\/(types|tokens|keys)\.ts$/

@@ -1,42 +1,33 @@
-/** Tidemark on Node: `npm start`. A folder or memory as the store, one scope, loopback only. */
+/** Tidemark on Node: `npm start`. Without configuration: a folder as the store, one scope, loopback only. */
+import { readFileSync } from 'node:fs'
 import { v7 as uuidv7 } from 'uuid'
 import packageJson from '../../package.json' with { type: 'json' }
-import { tableResolver } from '../../lib/protocol/delta/resolve.ts'
-import { fsStore } from '../../lib/store/fs.ts'
-import { withLimits } from '../../lib/store/limits.ts'
-import { memoryStore } from '../../lib/store/memory.ts'
 import type { Store } from '../../lib/store/types.ts'
 import { unscopedProbe } from '../../lib/store/unscoped.ts'
-import { createApp } from '../app.ts'
+import { bucketText } from '../bucket.ts'
 import { readConfig, type Config } from '../config.ts'
-import { createLog } from '../logging.ts'
-import { UNKNOWN_VERSION } from '../version.ts'
+import { createService } from './service.ts'
 import { nodeServer } from './node-server.ts'
 import { stopOnSignal } from './shutdown.ts'
+import { openStore } from './stores.ts'
 import { welcome } from './welcome.ts'
 
-const read = readConfig(process.env)
+const read = readConfig(process.env, { readFile: (path) => readFileSync(path, 'utf8') })
 if (read.ok) await start(read.config)
 else refuse(`the configuration is wrong.\n${read.problems.map((text) => `  ${text}`).join('\n')}`)
 
 async function start(config: Config): Promise<void> {
-  const { bucket, token_format, host, port } = config
-  const driver =
-    bucket.kind === 'file'
-      ? fsStore(bucket.dir, { token_format })
-      : memoryStore({ token_format, clock: Date.now })
-  const unusable = await unusableStore(driver)
-  if (unusable !== null && bucket.kind === 'file') {
-    refuse(`the folder ${bucket.dir} cannot be used: ${unusable}; set ARCO_STORAGE_BUCKET to another one`)
+  const { bucket, host, port } = config
+  const opened = await openStore(bucket, { ...config, env: process.env })
+  const unusable = await unusableStore(opened.driver)
+  if (unusable !== null) {
+    refuse(`${bucketText(bucket)} cannot be used: ${unusable}; set ARCO_STORAGE_BUCKET to another one`)
     return
   }
-  const app = createApp({
-    store: withLimits(driver),
-    scope: config.scope,
-    resolver: tableResolver(config.resolver, config.root_context),
-    settings: config.settings,
-    log: createLog({ format: config.log_format, write: (line) => process.stderr.write(line) }),
-    version: { ...UNKNOWN_VERSION, packageVersion: packageJson.version },
+  const app = await createService(config, {
+    opened,
+    write: (line) => process.stderr.write(line),
+    version: { packageVersion: packageJson.version },
   })
   // Whoever read the log may go away; commits go on.
   process.stderr.on('error', () => undefined)

@@ -1,4 +1,5 @@
 /** What `npm start` prints: where things are, and two commands that work as printed. */
+import { bucketText } from '../bucket.ts'
 import type { Config } from '../config.ts'
 
 /** The port that was taken, a fresh table id and a fresh key. */
@@ -13,10 +14,9 @@ export interface WelcomeFacts {
 export function welcome({ port, table_id, key, config }: WelcomeFacts): string {
   const { bucket, scope, host } = config
   const base = `http://${host.includes(':') ? `[${host}]` : host}:${port}`
-  const where = bucket.kind === 'file' ? `folder ${bucket.dir}` : 'memory (gone when this process ends)'
   const table = `${base}/api/v1/delta/tables/${table_id}`
   return `
-Tidemark on ${base} · ${where} · tenant ${scope.tenant}, workspace ${scope.workspace} · dev posture, no credentials
+Tidemark on ${base} · ${bucketText(bucket)} · tenant ${scope.tenant}, workspace ${scope.workspace} · dev posture, no credentials
 API reference: ${base}/docs
 
 Commit to a new table:

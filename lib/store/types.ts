@@ -133,6 +133,26 @@ export interface MaintenanceStore extends Store {
 /** What a delete came to. Deleting what is not there is `ok` (ST-10). */
 export type DeleteResult = { readonly outcome: 'ok' } | { readonly outcome: 'precondition_failed' }
 
+/**
+ * What only certification asks of a driver (spec/providers.md 7). `withIfMatchStyle` and `withConditionalDelete` open the
+ * same bucket with another assumption about it; the two probes send requests that no protocol needs.
+ */
+export interface CertificationHooks {
+  /** How a condition is spelled on this wire, for the vendor who is told that it was not honoured. */
+  readonly conditions: { readonly create: string; readonly replace: string; readonly delete: string }
+  withIfMatchStyle?(style: 'quoted' | 'unquoted'): MaintenanceStore & Certifiable
+  withConditionalDelete?(): MaintenanceStore & Certifiable
+  /** Put with a digest that does not fit the bytes (K-9). */
+  putWithWrongDigest?(key: string, bytes: Uint8Array): Promise<'refused' | 'accepted'>
+  /** Get unless the object still is this generation (K-11). */
+  getIfChanged?(key: string, token: Token): Promise<'not_modified' | 'sent'>
+}
+
+/** A driver of a real service, which must be certified before it may write. */
+export interface Certifiable {
+  readonly certification: CertificationHooks
+}
+
 /** The closed list of thrown store failures (spec/storage.md 8). */
 export type StoreErrorCode =
   | 'invalid_key'

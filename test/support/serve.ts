@@ -1,4 +1,5 @@
 /** A test's own entry file in one call: the app over a store, on a free loopback port, for as long as its parent lives. */
+import { singleScope } from '../../functions/auth/user.ts'
 import { createApp } from '../../functions/app.ts'
 import { nodeServer } from '../../functions/entry/node-server.ts'
 import { stopOnSignal } from '../../functions/entry/shutdown.ts'
@@ -22,6 +23,8 @@ export function serveStore({ store, scope, settings = {} }: Served): void {
     store: withLimits(store),
     scope,
     resolver: tableResolver({ mode: 'legacy' }, { ...scope, bucket: { scheme: 'file', authority: '' } }),
+    user: singleScope(scope),
+    internal: singleScope(scope),
     settings: { ...DEFAULT_SETTINGS, ...settings },
     log: createLog({ format: 'json', write: (line) => process.stderr.write(line) }),
   })

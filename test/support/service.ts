@@ -1,6 +1,7 @@
 /** The HTTP surface over a store of one's own: no sockets, no waiting, a clock that moves only when told. */
 import { createHash } from 'node:crypto'
 import { v7 as uuidv7 } from 'uuid'
+import { singleScope } from '../../functions/auth/user.ts'
 import { createApp, type App, type AppDeps } from '../../functions/app.ts'
 import type { EnvironmentOverrides } from '../../functions/environment.ts'
 import { SILENT_LOG, type AppLog } from '../../functions/logging.ts'
@@ -84,6 +85,8 @@ export function testDeps(store: MaintenanceStore, options: TestServiceOptions = 
       ...scope,
       bucket: { scheme: 'memory', authority: '' },
     }),
+    user: singleScope(scope),
+    internal: singleScope(scope),
     settings: { ...DEFAULT_SETTINGS, ...options.settings },
     log: options.log ?? SILENT_LOG,
     ...(options.body_arrival_ms === undefined ? {} : { body_arrival_ms: options.body_arrival_ms }),
