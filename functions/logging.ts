@@ -1,6 +1,6 @@
 /**
  * Structured logs on stderr: one line a request, one a fact that the protocol noted (spec/http-api.md 8, S10, S11). No
- * payloads, no tokens, no keys in clear; text of users is capped and always JSON-escaped.
+ * payloads, no tokens, no keys in clear; text of users and of providers is redacted, capped and escaped.
  */
 import {
   configureSync,
@@ -22,8 +22,9 @@ export interface AppLog {
   failure(request_id: string, error: unknown): void
 }
 
-/** Longest text of a user in a log line. */
+/** Longest text of a user in a log line, and how much of it is looked at for secrets. */
 const TEXT_CHARS_MAX = 200
+const SEARCHED_CHARS_MAX = 2_000
 
 /** Log to a function that takes whole lines. */
 export function createLog(options: { readonly format: 'json' | 'text'; write(line: string): void }): AppLog {
@@ -31,7 +32,7 @@ export function createLog(options: { readonly format: 'json' | 'text'; write(lin
     options.format === 'json' ? getJsonLinesFormatter({ properties: 'flatten' }) : textFormatter()
   configureSync({
     reset: true,
-    sinks: { lines: (record: LogRecord) => options.write(format(record)) },
+    sinks: { lines: (record: LogRecord) => options.write(`${ascii(format(record).trimEnd())}\n`) },
     loggers: [
       { category: 'tidemark', sinks: ['lines'], lowestLevel: 'info' },
       { category: ['logtape', 'meta'], sinks: ['lines'], lowestLevel: 'error' },
@@ -39,15 +40,15 @@ export function createLog(options: { readonly format: 'json' | 'text'; write(lin
   })
   const logger = getLogger('tidemark')
   return {
-    request: (facts) => logger.info('request', capped(facts)),
+    request: (facts) => logger.info('request', harmless(facts)),
     note(request_id, note) {
       const { note: kind, ...facts } = note
-      const properties = capped({ request_id, ...facts })
+      const properties = harmless({ request_id, ...facts })
       if (kind === 'recovered') logger.info(kind, properties)
       else logger.warn(kind, properties)
     },
     failure(request_id, error) {
-      logger.error('failure', capped({ request_id, ...describe(error) }))
+      logger.error('failure', harmless({ request_id, ...describe(error) }))
     },
   }
 }
@@ -61,7 +62,7 @@ export const SILENT_LOG: AppLog = {
 
 function textFormatter(): (record: LogRecord) => string {
   const line = getTextFormatter()
-  return (record) => `${line(record).trimEnd()} ${JSON.stringify(record.properties)}\n`
+  return (record) => `${line(record).trimEnd()} ${JSON.stringify(record.properties)}`
 }
 
 function describe(error: unknown): Record<string, string> {
@@ -71,11 +72,40 @@ function describe(error: unknown): Record<string, string> {
   return { error: error.name, cause: error.message, at: error.stack?.split('\n')[1]?.trim() ?? '' }
 }
 
-function capped(facts: Readonly<Record<string, unknown>>): Record<string, unknown> {
+function harmless(facts: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(facts).map(([name, value]) => [
-      name,
-      typeof value === 'string' ? value.slice(0, TEXT_CHARS_MAX) : value,
-    ]),
+    Object.entries(facts).map(([name, value]) => {
+      if (SECRET_NAME.test(name)) return [name, REDACTED]
+      return [name, typeof value === 'string' ? shown(value) : value]
+    }),
   )
+}
+
+const REDACTED = '[redacted]'
+
+/** Facts that would be a secret, if anybody ever logged them. */
+const SECRET_NAME = /^(authorization|cookie|idempotency_key|payload|password|secret|token)$/i
+
+/**
+ * Secrets inside of texts that others wrote, such as the message of an SDK: credentials of a header, a JWT, the
+ * signature of a URL, and the idempotency key that Arco's facade makes the name of a staged payload.
+ */
+const SECRETS: readonly (readonly [pattern: RegExp, instead: string])[] = [
+  [/\b(bearer|basic) +[\w.~+/=-]+/gi, `$1 ${REDACTED}`],
+  [/\beyJ[\w-]+\.[\w-]+\.[\w-]*/g, REDACTED],
+  [/\b(signature|credential|security-token|access_token|token|secret)=[^&\s"']+/gi, `$1=${REDACTED}`],
+  [/(delta\/staging\/[0-9a-f-]{36}\/)[0-9a-f-]{36}(?=\.json)/g, `$1${REDACTED}`],
+]
+
+function shown(text: string): string {
+  const searched = text.slice(0, SEARCHED_CHARS_MAX)
+  return SECRETS.reduce((safe, [pattern, instead]) => safe.replaceAll(pattern, instead), searched).slice(
+    0,
+    TEXT_CHARS_MAX,
+  )
+}
+
+/** One line for every reader: terminals act on control characters, and some tools break lines at U+2028 or U+0085. */
+function ascii(line: string): string {
+  return line.replaceAll(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }

@@ -90,6 +90,7 @@ const TABLE_REASONS = [
   'contention',
   'invalid_table_root',
   'object_corrupt',
+  'not_implemented',
   'outcome_unknown',
   'storage_unavailable',
   'throttled',
@@ -210,7 +211,7 @@ export const OPERATIONS = {
         crash_window: 'W1',
       },
     },
-    reasons: [...STATE_REASONS, 'object_corrupt', 'storage_unavailable'],
+    reasons: [...STATE_REASONS, 'object_corrupt', 'not_implemented', 'storage_unavailable'],
   },
   health: {
     method: 'GET',

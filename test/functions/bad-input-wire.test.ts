@@ -391,6 +391,16 @@ describe('bodies without an end, S13', () => {
     expect(counting.operations).toEqual([])
   })
 
+  test('a body that drips is given the same time as one that stops', async () => {
+    const wire = await server.open()
+    await wire.send(post(ROUTES.commit, 'Content-Length: 1000'))
+    const dripping = setInterval(() => void wire.send(' '), ARRIVAL_MS / 10)
+    const [answer] = await wire.answers(1).finally(() => clearInterval(dripping))
+    expect(answer).toMatchObject({ status: 408 })
+    wire.destroy()
+    expect(counting.operations).toEqual([])
+  })
+
   test('a client that vanishes in the middle of its body leaves nothing behind', async () => {
     const wire = await server.open()
     await wire.send(post(ROUTES.commit, 'Content-Length: 1000') + commitBody({}))

@@ -18,6 +18,9 @@ const STEPS = runbookSteps().filter(({ heading }) => /^(Required Environment|1\.
 
 const COMMIT_ROUTE = '/api/v1/delta/tables/:table_id/commits'
 
+/** A start of servers and twelve commands, on a machine that may be busy. */
+const HOOK_MS = 60_000
+
 /** The runbook writes its request there; two runs of the tests on one machine must not meet in it. */
 const REQUEST_FILE = '/tmp/delta-commit-request.json'
 
@@ -72,7 +75,7 @@ let other: ServerProcess
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'tidemark-runbook-'))
   ;[server, other] = await Promise.all([serveFolder(), serveFolder()])
-})
+}, HOOK_MS)
 afterAll(async () => {
   await Promise.all([server.stop('SIGKILL'), other.stop('SIGKILL')])
   rmSync(folder, { recursive: true, force: true })
@@ -96,7 +99,7 @@ describe.for(WINDOWS)('section 1 after a crash in %s', (window) => {
     answered = [...(await server.log()), ...(await other.log())].filter(
       ({ table_id }) => table_id === table.table_id,
     )
-  })
+  }, HOOK_MS)
 
   test('7.1: the kill left exactly the objects of this window', () => {
     expect(left_behind).toEqual(LEFT_BEHIND[window](table))
@@ -134,14 +137,18 @@ describe.for(WINDOWS)('section 1 after a crash in %s', (window) => {
   })
 })
 
-test('the stand-ins for curl, jq and shasum print what the tools print (W2)', async () => {
-  const table = await crashTable(folder, 'W2')
-  const by_stand_ins = await pasteSection(table, server, { prefer: 'stand-ins' })
-  const by_machine = await pasteSection(table, server)
-  expect(jsonOf(by_stand_ins.inspected)).toEqual(LEFT_BEHIND.W2(table).state)
-  expect(by_stand_ins.replayed).toEqual(by_machine.replayed)
-  expect(by_stand_ins.verified).toEqual(by_machine.verified)
-})
+test(
+  'the stand-ins for curl, jq and shasum print what the tools print (W2)',
+  { timeout: HOOK_MS },
+  async () => {
+    const table = await crashTable(folder, 'W2')
+    const by_stand_ins = await pasteSection(table, server, { prefer: 'stand-ins' })
+    const by_machine = await pasteSection(table, server)
+    expect(jsonOf(by_stand_ins.inspected)).toEqual(LEFT_BEHIND.W2(table).state)
+    expect(by_stand_ins.replayed).toEqual(by_machine.replayed)
+    expect(by_stand_ins.verified).toEqual(by_machine.verified)
+  },
+)
 
 test.for([
   ['another bucket', 'gcloud storage cat gs://other/key'],

@@ -56,6 +56,7 @@ export interface Bucket {
   token(key: string): Promise<string>
   /** Put, whatever is there; the token. `meta` is user metadata, where the store keeps it. */
   write(key: string, text: string, meta?: Meta): Promise<string>
+  writeBytes(key: string, bytes: Uint8Array, meta?: Meta): Promise<string>
   remove(key: string): Promise<void>
   /** Everything in the scope. */
   all(): Promise<Record<string, string>>
@@ -168,8 +169,8 @@ function makeTable(
     },
     async history(last) {
       for (let version = 0; version <= last; version++) await table.committed(`old ${version}`, version - 1)
-      const { [state_key]: _state, ...rest } = await bucket.all()
-      history = rest
+      const entries = Object.entries(await bucket.all())
+      history = Object.fromEntries(entries.filter(([key]) => key !== state_key && !isCatalog(key)))
     },
     async foreign(version, text = FOREIGN_TEXT) {
       foreign_texts.add(text)
@@ -205,6 +206,11 @@ function makeTable(
 }
 
 function operatorView(store: MaintenanceStore, prefix: string): Bucket {
+  async function writeBytes(key: string, bytes: Uint8Array, meta?: Meta): Promise<string> {
+    const put = await store.put(prefix + key, bytes, 'none', meta === undefined ? {} : { meta })
+    if (put.outcome !== 'ok') throw new Error(`${key}: ${put.outcome}`)
+    return put.token
+  }
   return {
     async read(key) {
       const object = await store.get(prefix + key)
@@ -215,12 +221,8 @@ function operatorView(store: MaintenanceStore, prefix: string): Bucket {
       if (object.outcome !== 'ok') throw new Error(`no object ${key}`)
       return object.token
     },
-    async write(key, text, meta) {
-      const bytes = new TextEncoder().encode(text)
-      const put = await store.put(prefix + key, bytes, 'none', meta === undefined ? {} : { meta })
-      if (put.outcome !== 'ok') throw new Error(`${key}: ${put.outcome}`)
-      return put.token
-    },
+    write: async (key, text, meta) => writeBytes(key, new TextEncoder().encode(text), meta),
+    writeBytes,
     async remove(key) {
       await store.delete(prefix + key)
     },
@@ -275,7 +277,8 @@ function paint(it: Painting): Picture {
   for (const [key, text] of it.objects) {
     if (key.includes('/_delta_log/')) picture.log.push(paintLog(it, key, text))
     else if (key.startsWith('delta/idempotency/')) picture.markers.push(paintMarker(it, key, text))
-    else picture.staged.push(paintStaged(it, key, text))
+    else if (key.startsWith('delta/staging/')) picture.staged.push(paintStaged(it, key, text))
+    else if (!isCatalog(key)) throw new Error(`no commit explains ${key}`)
   }
   return {
     state: paintState(it),
@@ -283,6 +286,11 @@ function paint(it: Painting): Picture {
     markers: picture.markers.toSorted(),
     staged: picture.staged.toSorted(),
   }
+}
+
+/** The catalog is of no concern to a picture. */
+function isCatalog(key: string): boolean {
+  return key.startsWith('manifests/') || key.startsWith('snapshots/catalog/')
 }
 
 function paintLog({ root, n, writers, foreign_texts }: Painting, key: string, text: string): string {

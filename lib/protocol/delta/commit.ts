@@ -271,6 +271,8 @@ function* clearAfterHelp(
   const may_fuse =
     settled.may_fuse &&
     !is_own &&
+    // Without a root nothing can be reserved, but what was helped is finished all the same (C13).
+    it.root.resolution?.ok === true &&
     staged !== null &&
     report.own_marker === null &&
     it.request.read_version === settled.change.latest_version &&

@@ -1,6 +1,7 @@
 /** Inspect: the coordinator state as stored and the crash window that its reservation is in. Never writes. */
 import { type Protocol } from '../effects.ts'
 import {
+  holdsPayload,
   markerKey,
   markerOp,
   payloadOp,
@@ -9,9 +10,10 @@ import {
   toMarker,
   toState,
   type LogEntry,
+  type MarkerKey,
 } from './objects.ts'
 import type { CrashWindow, InspectResult } from './outcomes.ts'
-import { beginRoot, inflightLogPath, keepRoot } from './root.ts'
+import { beginRoot, inflightLogPath } from './root.ts'
 import { DEFAULT_SETTINGS } from './settings.ts'
 import { viewState, type Inflight } from './state.ts'
 import { beginWork, issue, refusalOf, type Work } from './work.ts'
@@ -31,13 +33,13 @@ export function* inspect({ table_id }: { readonly table_id: string }): Protocol<
 }
 
 function* inspectWithin(work: Work): Protocol<InspectResult> {
-  const { root, op } = yield* beginRoot(work)
-  const first = yield* issue(work, { state: stateOp(work.table_id), resolution: op })
-  keepRoot(root, first.resolution)
+  const first = yield* issue(work, { state: stateOp(work.table_id) })
   const { state } = yield* toState(work, first.state)
   const inflight = state?.inflight ?? null
   if (inflight === null) return { ok: true, state: viewState(state), crash_window: null }
   const key = yield* markerKey(work.table_id, inflight.commit_id)
+  // The catalog is read only for a reservation that does not say where its log entry belongs.
+  const { root } = yield* beginRoot(work)
   const path = yield* inflightLogPath(work, root, inflight)
   const answers = yield* issue(work, {
     marker: markerOp(key),
@@ -45,16 +47,18 @@ function* inspectWithin(work: Work): Protocol<InspectResult> {
   })
   const marker = yield* toMarker(work, key, answers.marker)
   const log = answers.log === undefined ? 'unknown' : yield* toLog(answers.log)
-  return { ok: true, state: viewState(state), crash_window: crashWindow(inflight, marker, log) }
+  return { ok: true, state: viewState(state), crash_window: crashWindow(inflight, key, { marker, log }) }
 }
 
-/** Where the crash left the reservation (spec/coordinator.md 7.1); null for a ghost or an unknown log. */
+/** Where the crash left the reservation (spec/coordinator.md 7.1); null for a ghost, a foreign or an unknown log. */
 function crashWindow(
   inflight: Inflight,
-  marker: Marker | null,
-  log: LogEntry | null | 'unknown',
+  { key_hash }: MarkerKey,
+  { marker, log }: { readonly marker: Marker | null; readonly log: LogEntry | null | 'unknown' },
 ): CrashWindow | null {
   if (marker !== null) return marker.version === inflight.version ? 'W3' : null
   if (log === 'unknown') return null
-  return log === null ? 'W1' : 'W2'
+  if (log === null) return 'W1'
+  const { payload_sha256 } = inflight
+  return payload_sha256 === undefined || holdsPayload(log, payload_sha256, key_hash) ? 'W2' : null
 }

@@ -44,7 +44,8 @@ async function printed(npm: Running): Promise<Printed> {
   return { base, reference, table, commands }
 }
 
-describe('npm start', () => {
+/** Several starts of npm and of the server each, on a machine that may be busy. */
+describe('npm start', { timeout: 60_000 }, () => {
   test('installs nothing, prints where it is, and every printed command works as printed', async () => {
     const npm = npmStart()
     const { base, reference, table, commands } = await printed(npm)
@@ -70,11 +71,37 @@ describe('npm start', () => {
     expect(again).toEqual(committed)
     expect(inspected).toMatchObject({ latest_version: 0, inflight: null })
 
+    const by_stand_ins = await runBlocks([commit, inspect, stage], { cwd: elsewhere, prefer: 'stand-ins' })
+    expect(by_stand_ins.blocks.slice(0, 2)).toEqual(blocks.slice(2))
+    expect(Object.keys(JSON.parse(by_stand_ins.blocks[2]?.stdout ?? ''))).toEqual(Object.keys(staged))
+
     const entry = join(copy.root, '.tidemark/tenant=dev/workspace=main', delta_log_path)
     expect(readFileSync(entry, 'utf8')).toBe('{"commitInfo":{"timestamp":1}}\n')
     const page = await fetch(reference)
     expect(page.status).toBe(200)
     expect(page.headers.get('content-type')).toMatch(/^text\/html/)
+  })
+
+  test('the first commit of README.md works as printed, with the output that it shows', async () => {
+    const npm = npmStart()
+    const { base } = await printed(npm)
+    const steps = readmeSteps()
+    expect(steps.map(({ command }) => command.split(' ', 1)[0])).toEqual([
+      'git',
+      'npm',
+      expect.stringMatching(/^TABLE=/),
+      'curl',
+      'jq',
+      'cat',
+    ])
+    const asked = steps.slice(2)
+    const { blocks } = await runBlocks(
+      asked.map(({ command }) => command.replace('http://127.0.0.1:8787', base)),
+      { cwd: copy.root },
+    )
+    const shown = asked.map(({ output }) => output.replaceAll(FRESH, '…'))
+    expect(blocks.map(({ stdout }) => stdout.replaceAll(FRESH, '…'))).toEqual(shown)
+    expect(npm.stdout()).toContain(steps[1]?.output.trim().replace('http://127.0.0.1:8787', base))
   })
 
   test('SIGTERM ends it with exit code 0, and the next start sees the data (C7)', async () => {
@@ -115,3 +142,25 @@ describe('npm start', () => {
     expect(stderr).toContain(`Tidemark does not start: port ${port} of 127.0.0.1 is taken; `)
   })
 })
+
+/** What differs from run to run: ULIDs. */
+const FRESH = /\b[0-9A-HJKMNP-TV-Z]{26}\b/g
+
+/** The commands of README.md up to its section about tests, and what it shows them to print. */
+function readmeSteps(): readonly { readonly command: string; readonly output: string }[] {
+  const [first_commit = ''] = readFileSync(join(copy.root, 'README.md'), 'utf8').split(/^## /m)
+  const consoles = Array.from(
+    first_commit.matchAll(/^```console\n([\s\S]*?)^```$/gm),
+    ([, text = '']) => text,
+  )
+  return consoles.flatMap((text) =>
+    text
+      .split(/^\$ /m)
+      .slice(1)
+      .map((step) => {
+        // A command goes on in lines that are indented by four.
+        const [command = ''] = /^.*(\n {4}.*)*/.exec(step) ?? []
+        return { command, output: step.slice(command.length + 1) }
+      }),
+  )
+}

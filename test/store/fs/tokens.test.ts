@@ -1,9 +1,11 @@
 /** Tokens of a folder store: kept across restarts, derived for the files of other tools, and never believed when stale. */
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { durableDirs } from '../../../lib/store/fs/durable.ts'
+import { openGenerations } from '../../../lib/store/fs/generations.ts'
 import { fsStore } from '../../../lib/store/fs.ts'
 import { parseToken, sameVersion } from '../../../lib/store/tokens.ts'
 import { bytesOf, createText, readObject, readText, replaceText } from '../../support/objects.ts'
@@ -164,6 +166,38 @@ describe('an object that another tool changed', () => {
     expect((await made.store.put('a', bytesOf('x'), { matchesVersion: ours })).outcome).toBe(
       'precondition_failed',
     )
+  })
+
+  test('V-3: one that is replaced while it is read is read again, not given a token of its own', async () => {
+    // Large, so that hashing it takes longer than replacing it.
+    await made.store.put('a', new Uint8Array(64 * 1024 * 1024), 'doesNotExist')
+    shell('printf theirs > b')
+    const sidecar = join(
+      made.folder,
+      '.arco-meta/tokens',
+      sidecars()[0]?.slice(0, 2) ?? '',
+      sidecars()[0] ?? '',
+    )
+    const reading = made.store.head('a')
+    for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve))
+    renameSync(join(made.folder, 'b'), join(made.folder, 'a'))
+    rmSync(sidecar)
+    expect(await reading).toMatchObject({ size: 6, token: derivedToken('a') })
+  })
+
+  test('an inode number does not come back while its generation is looked at', async () => {
+    await createText(made.store, 'a', 'ours')
+    const path = join(made.folder, 'a')
+    const dirs = await durableDirs(made.folder)
+    const generations = await openGenerations(join(made.folder, '.arco-meta'), dirs, 'plain')
+    const reused = await generations.look({ key: 'a', path }, null, async (seen) => {
+      rmSync(path)
+      return Array.from({ length: 100 }, (_, i) => {
+        writeFileSync(join(made.folder, `new-${i}`), '')
+        return statSync(join(made.folder, `new-${i}`), { bigint: true }).ino
+      }).filter((ino) => ino === seen?.stats.ino)
+    })
+    expect(reused).toEqual([])
   })
 
   test('an empty sidecar counts as none', async () => {
