@@ -13,24 +13,20 @@ export interface InternalOidcOptions {
   readonly allowed_subjects: ReadonlySet<string>
   readonly allowed_emails: ReadonlySet<string>
   readonly scope: Scope
-  /** Accept what would be refused, and tell. Dev posture only. */
-  readonly report_only?: { tell(why: string): void }
 }
 
-/** `internal-oidc`. */
-export function internalOidc(options: InternalOidcOptions): Authenticator {
-  const { report_only, scope } = options
-  const check = oidcCheck(options)
-  if (report_only === undefined) return check
+/** What would be refused is accepted, with a warning for the log. Dev posture only (spec/http-api.md 3.4). */
+export function reportOnly(check: Authenticator, scope: Scope): Authenticator {
   return async (headers) => {
     const result = await check(headers)
     if (result.ok) return result
-    report_only.tell(result.problem.detail)
-    return admitted({ scope, user: null, groups: [], role: 'internal' })
+    const { detail } = result.problem
+    return admitted({ scope, user: null, groups: [], role: 'internal' }, `would be refused: ${detail}`)
   }
 }
 
-function oidcCheck({
+/** `internal-oidc`. */
+export function internalOidc({
   key,
   rules,
   allowed_subjects,
