@@ -78,10 +78,17 @@ const list = z.string().transform((text) =>
     .filter((item) => item !== ''),
 )
 const url = z.string().refine(isKeySetUrl, 'expected an https:// URL without credentials')
-const digests = list.refine(
-  (items) => items.every((item) => /^[0-9a-f]{64}$/.test(item)),
-  'expected SHA-256 digests in lower-case hex (64 digits), separated by commas',
-)
+/** What `printf '%s' "$TOKEN" | sha256sum` prints when the variable is not set. */
+const DIGEST_OF_NOTHING = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
+const digests = list
+  .refine(
+    (items) => items.every((item) => /^[0-9a-f]{64}$/.test(item)),
+    'expected SHA-256 digests in lower-case hex (64 digits), separated by commas',
+  )
+  .refine(
+    (items) => !items.includes(DIGEST_OF_NOTHING),
+    'expected digests of tokens, saw that of an empty text',
+  )
 
 /** Google's certificates, where the reference looks. */
 const GOOGLE_JWKS_URL = 'https://www.googleapis.com/oauth2/v3/certs'

@@ -70,15 +70,16 @@ export function internalStatic(digests: readonly string[], scope: Scope): Authen
   return async (headers) => {
     const bearer = bearerOf(headers)
     if (bearer.found === 'none') return rejected('missing_auth', 'missing bearer token')
-    const text = bearer.found === 'token' ? bearer.token : ''
-    const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)))
+    if (bearer.found === 'malformed') return UNKNOWN_TOKEN
+    const bytes = new TextEncoder().encode(bearer.token)
+    const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
     let is_known = false
     for (const expected of known) is_known = equalInConstantTime(digest, expected) || is_known
-    return is_known
-      ? admitted({ scope, user: null, groups: [], role: 'internal' })
-      : rejected('invalid_token', 'invalid token: not a configured service token')
+    return is_known ? admitted({ scope, user: null, groups: [], role: 'internal' }) : UNKNOWN_TOKEN
   }
 }
+
+const UNKNOWN_TOKEN = rejected('invalid_token', 'invalid token: not a configured service token')
 
 /**
  * Compares two digests without telling where they differ (S9). Hashing first hides the length of the secret, so only

@@ -82,7 +82,8 @@ const WORDS: Readonly<Record<string, string>> = {
   ERR_JOSE_ALG_NOT_ALLOWED: 'algorithm not allowed',
   ERR_JWS_SIGNATURE_VERIFICATION_FAILED: 'signature does not verify',
   ERR_JWKS_NO_MATCHING_KEY: 'unknown key',
-  ERR_JWKS_MULTIPLE_MATCHING_KEYS: 'ambiguous key',
+  // Several keys fit, and none of them verifies.
+  ERR_JWKS_MULTIPLE_MATCHING_KEYS: 'signature does not verify',
 }
 
 function wordsFor(error: unknown): string {

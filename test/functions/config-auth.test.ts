@@ -1,4 +1,5 @@
 /** Who may ask: postures, user modes and internal modes from variables (spec/http-api.md 3.1, 3.2, 3.4). */
+import { createHash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { configFrom, readConfig, type Config } from '../../functions/config.ts'
 
@@ -366,6 +367,11 @@ describe('internal modes, http-api.md 3.4', () => {
       [
         'TIDEMARK_INTERNAL_TOKEN_SHA256: expected SHA-256 digests in lower-case hex (64 digits), separated by commas',
       ],
+    ],
+    [
+      'the digest of a token that was not set',
+      { ...without, TIDEMARK_INTERNAL_TOKEN_SHA256: `${DIGEST},${createHash('sha256').digest('hex')}` },
+      ['TIDEMARK_INTERNAL_TOKEN_SHA256: expected digests of tokens, saw that of an empty text'],
     ],
     [
       'no issuer',
