@@ -130,7 +130,6 @@ export function createApp(deps: AppDeps): App {
         request_id,
         route: 'unparsed',
         status: response.status,
-        ...deps.scope,
         reason: problem.reason,
       })
       return finished(response, request_id)
@@ -186,7 +185,8 @@ async function serve(deps: AppDeps, arrived: Arrived, handler: Handler): Promise
     route,
     status: response.status,
     duration_ms: Math.round(performance.now() - started_ms),
-    ...call.service.scope,
+    // Nobody's scope is that of a request which was not let in.
+    ...call.principal?.scope,
     ...call.facts,
   })
   return finished(response, request_id)
