@@ -58,11 +58,15 @@ export type AuthConfigResult =
   | { readonly ok: true; readonly auth: AuthConfig }
   | { readonly ok: false; readonly problems: readonly string[] }
 
-/** A value that turned out to be wrong when it was used; the message names its variable. */
+/** A configuration that cannot work. Each problem is one line that begins with the name of its variable. */
 export class ConfigError extends Error {
-  constructor(message: string, options?: ErrorOptions) {
-    super(message, options)
+  readonly problems: readonly string[]
+
+  constructor(problems: string | readonly string[], options?: ErrorOptions) {
+    const all = typeof problems === 'string' ? [problems] : problems
+    super(`the configuration is wrong.\n${all.map((text) => `  ${text}`).join('\n')}`, options)
     this.name = 'ConfigError'
+    this.problems = all
   }
 }
 

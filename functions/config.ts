@@ -98,7 +98,7 @@ export function configFrom(
 ): Config {
   const read = readConfig(env, options)
   if (read.ok) return read.config
-  throw new ConfigError(`the configuration is wrong.\n${read.problems.map((text) => `  ${text}`).join('\n')}`)
+  throw new ConfigError(read.problems)
 }
 
 /** Read the environment. An empty variable counts as unset. */

@@ -7,7 +7,7 @@ import { INTERNAL, type App } from '../app.ts'
 import { freshUlid } from '../environment.ts'
 import { createLog } from '../logging.ts'
 import { problemResponse, type Problem } from '../problem.ts'
-import type { Config } from '../config.ts'
+import { ConfigError, type Config } from '../config.ts'
 
 /** A service that runs: the app, and what its entry file has to ask of the configuration. */
 export interface Started {
@@ -44,7 +44,10 @@ const STORE_DOWN: Problem = {
 
 function notStarted(error: unknown, write: (line: string) => void): Response {
   const request_id = freshUlid()
-  createLog({ format: 'json', write }).failure(request_id, error)
+  const log = createLog({ format: 'json', write })
+  // A line of its own each: long ones are cut.
+  const errors = error instanceof ConfigError ? error.problems.map((text) => new Error(text)) : [error]
+  for (const each of errors) log.failure(request_id, each)
   const is_down = error instanceof StoreError && error.code === 'unavailable'
   const response = problemResponse(is_down ? STORE_DOWN : INTERNAL, { request_id })
   response.headers.set('x-request-id', request_id)

@@ -72,7 +72,8 @@ describe('a wrong configuration', () => {
     })
     expect(ended).toEqual(
       refusal(
-        'Tidemark does not start: ARCO_JWT_PUBLIC_KEY_PEM: expected an RSA public key of at least 2048 bits as PEM (BEGIN PUBLIC KEY)',
+        'Tidemark does not start: the configuration is wrong.',
+        '  ARCO_JWT_PUBLIC_KEY_PEM: expected an RSA public key of at least 2048 bits as PEM (BEGIN PUBLIC KEY)',
       ),
     )
   })
