@@ -19,6 +19,8 @@ export type RequestFacts = Readonly<Record<string, string | number | boolean>>
 export interface AppLog {
   request(facts: RequestFacts): void
   note(request_id: string, note: Note): void
+  /** Something that was let pass; fixed words. */
+  warning(request_id: string, what: string): void
   failure(request_id: string, error: unknown): void
 }
 
@@ -47,6 +49,7 @@ export function createLog(options: { readonly format: 'json' | 'text'; write(lin
       if (kind === 'recovered') logger.info(kind, properties)
       else logger.warn(kind, properties)
     },
+    warning: (request_id, what) => logger.warn('warning', { request_id, what }),
     failure(request_id, error) {
       logger.error('failure', harmless({ request_id, ...describe(error) }))
     },
@@ -57,6 +60,7 @@ export function createLog(options: { readonly format: 'json' | 'text'; write(lin
 export const SILENT_LOG: AppLog = {
   request: () => undefined,
   note: () => undefined,
+  warning: () => undefined,
   failure: () => undefined,
 }
 
