@@ -4,7 +4,6 @@
  */
 import { withFaults } from '../../lib/store/faults.ts'
 import type { MaintenanceStore } from '../../lib/store/types.ts'
-import { memoryStore } from '../../lib/store/memory.ts'
 import {
   commitKeys,
   testClock,
@@ -14,7 +13,7 @@ import {
   type TestService,
   type TestServiceOptions,
 } from './service.ts'
-import { folderStore, type TestStore } from './stores.ts'
+import { STORES } from './stores.ts'
 
 /** The table of every world. */
 export const TABLE_ID = '0194f5a0-1c00-7c3d-9b1e-2f6a4d8e0c11'
@@ -59,20 +58,17 @@ export interface World {
   close(): void
 }
 
-/** Where a world keeps its bucket. */
+/** Where a world keeps its bucket: the name of one of `STORES`. */
 export type BucketKind = 'memory' | 'folder'
-
-const BUCKETS: Record<BucketKind, () => TestStore> = {
-  memory: () => ({ store: memoryStore(), close: () => undefined }),
-  folder: () => folderStore(),
-}
 
 /** The resolver of a process that has not looked at the catalog yet; without a pointer it answers as `legacy` does. */
 const RESOLVER = { mode: 'auto' } as const
 
 /** Make an empty world. */
 export function openWorld(kind: BucketKind): World {
-  const { store, close } = BUCKETS[kind]()
+  const bucket = STORES.find(({ name }) => name === kind)
+  if (bucket === undefined) throw new Error(`there is no store ${kind}`)
+  const { store, close } = bucket.make()
   const clock = testClock()
   const writers = new Map<string, Writer>()
   let ulids = 0
