@@ -13,7 +13,7 @@ import {
   type TestService,
   type TestServiceOptions,
 } from './service.ts'
-import { STORES } from './stores.ts'
+import { STORES, type TestStore } from './stores.ts'
 
 /** The table of every world. */
 export const TABLE_ID = '0194f5a0-1c00-7c3d-9b1e-2f6a4d8e0c11'
@@ -64,11 +64,9 @@ export type BucketKind = 'memory' | 'folder'
 /** The resolver of a process that has not looked at the catalog yet; without a pointer it answers as `legacy` does. */
 const RESOLVER = { mode: 'auto' } as const
 
-/** Make an empty world. */
-export function openWorld(kind: BucketKind): World {
-  const bucket = STORES.find(({ name }) => name === kind)
-  if (bucket === undefined) throw new Error(`there is no store ${kind}`)
-  const { store, close } = bucket.make()
+/** Make an empty world, over a store that is empty. */
+export function openWorld(bucket: BucketKind | TestStore): World {
+  const { store, close } = typeof bucket === 'string' ? makeStore(bucket) : bucket
   const clock = testClock()
   const writers = new Map<string, Writer>()
   let ulids = 0
@@ -109,6 +107,12 @@ export function openWorld(kind: BucketKind): World {
     key: (path) => `${healthy.prefix}${path}`,
     close,
   }
+}
+
+function makeStore(kind: BucketKind): TestStore {
+  const bucket = STORES.find(({ name }) => name === kind)
+  if (bucket === undefined) throw new Error(`there is no store ${kind}`)
+  return bucket.make()
 }
 
 /** From the write on, nothing of this process reaches the bucket. */
