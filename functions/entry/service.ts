@@ -8,7 +8,7 @@ import { createApp, type App } from '../app.ts'
 import { authenticatorsOf } from '../auth/configured.ts'
 import { bucketName } from '../bucket.ts'
 import type { Config } from '../config.ts'
-import { createLog } from '../logging.ts'
+import { createLog, type AppLog } from '../logging.ts'
 import { UNKNOWN_VERSION, type VersionInfo } from '../version.ts'
 
 /** A driver; one of a real service must be certified before it may be written to (spec/providers.md 7). */
@@ -35,7 +35,7 @@ export async function createService(config: Config, { opened, write, version }: 
     tell: (why) => log.failure('report-only', new Error(why)),
   })
   const resolverFor = resolvers(config)
-  const refusal = await writeRefusalOf(config, opened.driver)
+  const refusal = await writeRefusalOf(config, opened.driver, log)
   return createApp({
     ...authenticators,
     store: withLimits(opened.driver),
@@ -64,16 +64,22 @@ function resolvers(config: Config): (scope: Scope) => TableResolver {
   }
 }
 
-/** Why the store may not be written to, or null. */
-async function writeRefusalOf({ certified }: Config, driver: OpenedStore['driver']): Promise<string | null> {
+/** Why the store may not be written to, or null. What the store said goes to the log only. */
+async function writeRefusalOf(
+  { certified }: Config,
+  driver: OpenedStore['driver'],
+  log: AppLog,
+): Promise<string | null> {
   const { certification } = driver
   if (certification === undefined || certified === true) return null
   if (certified === false) {
     return 'writes are off until this store is certified: run `npm run doctor` and set TIDEMARK_STORE_CERTIFIED=true'
   }
-  const result = await certify({ ...withLimits(driver), certification })
-  const failed = result.steps.find(({ verdict }) => verdict === 'fail')
-  return result.certified
-    ? null
-    : `the store failed certification step ${failed?.id ?? '?'}; run \`npm run doctor\``
+  const { conclusion, steps } = await certify({ ...driver, certification })
+  if (conclusion === 'certified') return null
+  const step = steps.find(({ verdict }) => verdict === 'fail' || verdict === 'undecided')
+  log.failure('certification', new Error(`${step?.id ?? '?'}: ${step?.detail ?? ''}`))
+  return conclusion === 'refused'
+    ? `the store failed certification step ${step?.id ?? '?'}; run \`npm run doctor\``
+    : `the store could not be certified when this process started; run \`npm run doctor\``
 }

@@ -5,11 +5,11 @@
  */
 import { describe, expect, test } from 'vitest'
 import { RECOVERIES, REFUSALS, ROWS } from '../support/commit-cases.ts'
-import { EXTENTS, FAULT_KINDS, faultPoints, type FaultPoint } from '../support/fault-points.ts'
+import { EXTENTS, FAULT_KINDS, faultPoints, type Extent, type FaultPoint } from '../support/fault-points.ts'
 import { runBaseline, runFault, type Baseline } from '../support/fault-runs.ts'
 
 /** One kind of fault for every second operation, in turn. */
-function sample(baseline: Baseline, extent: FaultPoint['extent'], first: number): readonly FaultPoint[] {
+function sample(baseline: Baseline, extent: Extent, first: number): readonly FaultPoint[] {
   const kinds = FAULT_KINDS.map((kind) => faultPoints(baseline.wire, kind, extent))
   const half = baseline.wire.filter(({ index }) => (index + first) % 2 === 0)
   return half.flatMap(({ index }) => {

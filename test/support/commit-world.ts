@@ -3,6 +3,7 @@
  * crash windows made by the product itself, so that two runs differ only in what the test does to them.
  */
 import { withFaults } from '../../lib/store/faults.ts'
+import { memoryStore } from '../../lib/store/memory.ts'
 import type { MaintenanceStore } from '../../lib/store/types.ts'
 import {
   commitKeys,
@@ -58,16 +59,26 @@ export interface World {
   close(): void
 }
 
-/** Where a world keeps its bucket: the name of one of `STORES`. */
-export type BucketKind = 'memory' | 'folder'
+/** Where a world keeps its bucket; `metadata` is a memory store with owner metadata (R25), content tokens and a clock. */
+export type BucketKind = 'memory' | 'folder' | 'metadata'
+
+function openBucket(kind: BucketKind, clock: TestClock): TestStore {
+  if (kind === 'metadata') {
+    const store = memoryStore({ meta: true, tokens: 'content', clock: () => clock.now_ms })
+    return { store, close: () => undefined }
+  }
+  const bucket = STORES.find(({ name }) => name === kind)
+  if (bucket === undefined) throw new Error(`there is no store ${kind}`)
+  return bucket.make()
+}
 
 /** The resolver of a process that has not looked at the catalog yet; without a pointer it answers as `legacy` does. */
 const RESOLVER = { mode: 'auto' } as const
 
 /** Make an empty world, over a store that is empty. */
 export function openWorld(bucket: BucketKind | TestStore): World {
-  const { store, close } = typeof bucket === 'string' ? makeStore(bucket) : bucket
   const clock = testClock()
+  const { store, close } = typeof bucket === 'string' ? openBucket(bucket, clock) : bucket
   const writers = new Map<string, Writer>()
   let ulids = 0
   const overrides = { ulid: (): string => `01JKTT0G00${String(++ulids).padStart(16, '0')}` }
@@ -109,12 +120,6 @@ export function openWorld(bucket: BucketKind | TestStore): World {
   }
 }
 
-function makeStore(kind: BucketKind): TestStore {
-  const bucket = STORES.find(({ name }) => name === kind)
-  if (bucket === undefined) throw new Error(`there is no store ${kind}`)
-  return bucket.make()
-}
-
 /** From the write on, nothing of this process reaches the bucket. */
 function dyingBefore(before: CrashBefore): Wrap {
   let is_dead = false
@@ -137,6 +142,8 @@ export interface TableView {
   readonly latest_version: number | null
   /** Name of the writer whose reservation is in flight; null when there is none. */
   readonly inflight: string | null
+  /** Name of the writer whose commit the state says was finalized last. */
+  readonly last_commit: string | null
   /** Log entries by version, each as the name of the writer that staged it, else as its bytes. */
   readonly log: Readonly<Record<number, string>>
   /** Names of the writers that have a marker, with the version it says. */
@@ -164,6 +171,7 @@ export function viewTable(world: World, bucket: Readonly<Record<string, string>>
   return {
     latest_version: state?.latest_version ?? null,
     inflight: state?.inflight ? nameOfKey(String(state.inflight.commit_id)) : null,
+    last_commit: state?.last_commit ? nameOfKey(String(state.last_commit.commit_id)) : null,
     log: Object.fromEntries(entries),
     markers,
   }
