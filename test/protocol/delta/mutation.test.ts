@@ -3,7 +3,8 @@
  * exploration finds what is wrong with it without being told the schedule.
  */
 import { describe, expect, test } from 'vitest'
-import { violated } from '../../support/explorer/counterexample.ts'
+import { ByHand } from '../../support/explorer/by-hand.ts'
+import { violated, violationOf } from '../../support/explorer/counterexample.ts'
 import { explore } from '../../support/explorer/explore.ts'
 import { cellNamed } from '../../support/explorer/matrix.ts'
 import { mutate } from '../../support/explorer/mutate.ts'
@@ -64,6 +65,23 @@ describe('a rule that is broken is noticed', () => {
       }
     })
   }
+
+  test('the printed schedule of a violation runs again by hand', async () => {
+    const wrong = await mutate(MUTANTS.R4.edits)
+    const scenario = cellNamed('foreign entry · F4 F5')
+    try {
+      const found = violationOf(() => explore(scenario, wrong.protocol))
+      expect(found?.script.length).toBeGreaterThan(5)
+      const again = violationOf(() => {
+        const world = new ByHand(scenario, wrong.protocol)
+        world.replay(found?.script ?? [])
+        world.quiesce()
+      })
+      expect(again).toMatchObject({ rule: found?.rule, detail: found?.detail })
+    } finally {
+      wrong.remove()
+    }
+  })
 
   test('every rule R1–R15 has a wrong variant', () => {
     const rules = new Set(Object.keys(CAUGHT).map((id) => id.split(' ')[0]))

@@ -27,7 +27,7 @@ export function actions(setup: Setup, world: World): Action[] {
       if (budget.throttle > 0) found.push({ do: 'throttle', process: index, op })
       if (budget.resend > 0) found.push({ do: 'resend', process: index, op })
     }
-    if (budget.kill > 0 && hasJustWritten(process)) found.push({ do: 'kill', process: index })
+    if (budget.kill > 0 && killMatters(setup, process)) found.push({ do: 'kill', process: index })
   }
   if (budget.tick > 0 && tickMatters(setup, world)) found.push({ do: 'tick' })
   for (const [flying, { number }] of world.flying.entries()) {
@@ -42,6 +42,7 @@ export function actions(setup: Setup, world: World): Action[] {
  * then the process would read it too early. `log` is told each.
  */
 export function settle(setup: Setup, world: World, log?: Action[]): World {
+  if (setup.scenario.is_plain === true) return world
   let now = world
   for (let index = 0; index < now.processes.length;) {
     const action = quietAction(setup, now, index)
@@ -88,6 +89,10 @@ function isLast(process: Process): boolean {
  * A process that vanishes leaves only what it has written, so it is enough to kill it right after each write: a
  * kill later, but before its next write, comes to the same; without any write it is the scenario without it.
  */
+function killMatters(setup: Setup, process: Process): boolean {
+  return setup.scenario.is_plain === true || hasJustWritten(process)
+}
+
 function hasJustWritten({ history, given }: Process): boolean {
   if (given.some((answer, op) => answer !== undefined && mayHaveWritten(history.ops[op], answer))) return true
   if (given.some((answer) => answer !== undefined)) return false
@@ -104,7 +109,7 @@ function mayHaveWritten(op: StoreOp | undefined, answer: Given): boolean {
 /** The clock decides about reservations only: before there is one, it may as well move later. */
 function tickMatters(setup: Setup, world: World): boolean {
   if (isOver(world)) return false
-  if (setup.scenario.monotonic === 'moves') return true
+  if (setup.scenario.monotonic === 'moves' || setup.scenario.is_plain === true) return true
   const { state } = factsOf(setup, world.bucket)
   return (
     (state?.inflight ?? null) !== null ||
@@ -119,7 +124,7 @@ function reserves(op: StoreOp): boolean {
 
 /** Does it make a difference to read the clock only after it has moved? Timestamps alone are none. */
 function sleepMatters(setup: Setup, world: World, process: Process, op: number): boolean {
-  if (setup.scenario.monotonic === 'moves') return true
+  if (setup.scenario.monotonic === 'moves' || setup.scenario.is_plain === true) return true
   const { given } = setup.perform(world.bucket, at(process.history.ops, op), world.ticks)
   const all = process.given.with(op, given).filter((answer) => answer !== undefined)
   const [soon, late] = [process.history.next(all, world.ticks), process.history.next(all, world.ticks + 1)]

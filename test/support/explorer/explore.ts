@@ -24,11 +24,11 @@ export interface Exploration {
   readonly is_complete: boolean
 }
 
-/** Visit every world that a scenario can reach. */
+/** Visit every world that a scenario can reach. `onEnd` is told those in which everybody has ended. */
 export function explore(
   scenario: Scenario,
   protocol: DeltaProtocol,
-  options: { readonly states_max?: number } = {},
+  options: { readonly states_max?: number; onEnd?(setup: Setup, world: World): void } = {},
 ): Exploration {
   const setup = new Setup(scenario, protocol)
   const quiescence = new Quiescence(setup)
@@ -50,6 +50,7 @@ export function explore(
       checkWorld(setup, world, before)
       if (!isOver(world)) return
       ends += 1
+      options.onEnd?.(setup, world)
       quiescence.check(world)
     } catch (error) {
       if (!(error instanceof Violation)) throw error

@@ -48,6 +48,8 @@ function cells(name: string, cast: readonly Role[], plan: Plan, options: Partial
       cast,
       tokens: mode,
       budget: budget(faults),
+      // Without faults nothing is conceded.
+      ...(faults === '–' ? { concedes: [] } : {}),
     },
   })
   return [

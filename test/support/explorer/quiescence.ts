@@ -102,7 +102,7 @@ class Round {
 
   replaysFirst(): void {
     this.#order = 'replays first, then a fresh writer'
-    for (const request of this.#setup.requests) this.#replay(request)
+    for (const request of this.#setup.requests.toReversed()) this.#replay(request)
     this.#freshWriter()
     this.#landWhatFlies()
   }
@@ -171,6 +171,7 @@ class Round {
       this.#attempt(() => checkProgress(this.#setup, before, factsOf(this.#setup, this.#bucket)))
     }
     this.#checkAnswers()
+    for (const request of this.#setup.requests) this.#replay(request)
     this.#freshWriter()
   }
 

@@ -86,6 +86,8 @@ export interface Scenario {
   readonly same_bytes?: readonly [string, string]
   /** The root of the table has to be looked up. */
   readonly resolver?: 'known' | 'lookup'
+  /** Leave nothing out: every operation, kill and move of the clock at every point (9.4 without its reductions). */
+  readonly is_plain?: boolean
   /** Rules that a test breaks on purpose and that are not checked, to see what breaks with them (X7, X18). */
   readonly breaks?: readonly ('R3' | 'R13')[]
   /** What spec/coordinator.md 14 names as left over and this scenario is known to reach. */
