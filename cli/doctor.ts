@@ -6,7 +6,6 @@ import { Command } from 'commander'
 import { BUCKET_FORMS, bucketText, parseBucket } from '../functions/bucket.ts'
 import { openStore } from '../functions/entry/stores.ts'
 import { certify, type Certification, type CertificationStep } from '../lib/store/certify.ts'
-import { withLimits } from '../lib/store/limits.ts'
 
 const program = new Command('doctor')
   .description(
@@ -28,47 +27,55 @@ async function main({ bucket: text, json }: { bucket: string; json?: boolean }):
     if (certification === undefined) {
       process.stdout.write(
         json === true
-          ? `${JSON.stringify({ bucket: text, certified: true, steps: [] })}\n`
+          ? `${JSON.stringify({ bucket: text, conclusion: 'certified', certified: true, steps: [] })}\n`
           : `${bucketText(bucket)} needs no certification: its driver is certified by its tests.\n`,
       )
-      return 0
+      return EXIT.certified
     }
-    const limited = { ...withLimits(driver), certification }
     if (json !== true) process.stdout.write(`${bucketText(bucket)}\n`)
-    const result = await certify(limited, json === true ? {} : { onStep: (step) => void printStep(step) })
-    process.stdout.write(
-      json === true ? `${JSON.stringify({ bucket: text, ...result })}\n` : conclusion(result),
+    const result = await certify(
+      { ...driver, certification },
+      json === true ? {} : { onStep: (step) => void printStep(step) },
     )
-    return result.certified ? 0 : 1
+    process.stdout.write(json === true ? `${JSON.stringify({ bucket: text, ...result })}\n` : closing(result))
+    return EXIT[result.conclusion]
   } catch (error) {
     return couldNotLook(error instanceof Error ? error.message : String(error))
   }
 }
 
+const EXIT: Record<Certification['conclusion'], number> = { certified: 0, refused: 1, undecided: 2 }
+
 function couldNotLook(why: string): number {
   process.stderr.write(`doctor: ${why}\n`)
-  return 2
+  return EXIT.undecided
 }
 
 const MARKS: Record<CertificationStep['verdict'], string> = {
   pass: 'ok  ',
   warn: 'warn',
   fail: 'FAIL',
+  undecided: '?   ',
   not_run: '-   ',
 }
 
 function printStep({ id, verdict, action, detail }: CertificationStep): boolean {
-  return process.stdout.write(`${MARKS[verdict]}  ${id.padEnd(4)}  ${action.padEnd(36)}  ${detail}\n`)
+  return process.stdout.write(`${MARKS[verdict]}  ${id.padEnd(4)}  ${action.padEnd(32)}  ${detail}\n`)
 }
 
-function conclusion(result: Certification): string {
-  if (!result.certified) {
-    const failed = result.steps.find(({ verdict }) => verdict === 'fail')
-    return `\nRefused: this store would lose commits (${failed?.id ?? '?'}). The line marked FAIL can be forwarded to its vendor as it is.\n`
+function closing({ conclusion, steps, if_match_style }: Certification): string {
+  switch (conclusion) {
+    case 'certified':
+      return `\nCertified. Set TIDEMARK_STORE_CERTIFIED=true for this bucket.\n${
+        if_match_style === 'unquoted'
+          ? 'Set TIDEMARK_S3_IF_MATCH=unquoted: this store wants ETags without quotes.\n'
+          : ''
+      }`
+    case 'refused': {
+      const failed = steps.find(({ verdict }) => verdict === 'fail')
+      return `\nRefused: this store would lose commits (${failed?.id ?? '?'}). The line marked FAIL can be forwarded to its vendor as it is.\n`
+    }
+    case 'undecided':
+      return '\nCould not look: the line marked ? says why. This says nothing about the store; try again when it is mended.\n'
   }
-  const style =
-    result.if_match_style === 'unquoted'
-      ? '\nSet TIDEMARK_S3_IF_MATCH=unquoted: this store wants ETags without quotes.'
-      : ''
-  return `\nCertified. Set TIDEMARK_STORE_CERTIFIED=true for this bucket.${style}\n`
 }

@@ -17,7 +17,7 @@ import { handleInspect } from './inspect.ts'
 import type { AppLog } from './logging.ts'
 import { openApiDocument } from './openapi.ts'
 import { OPERATIONS, type Access, type Operation, type OperationId } from './operations.ts'
-import { problemResponse, type Problem } from './problem.ts'
+import { INTERNAL_DETAIL, problemResponse, type Problem } from './problem.ts'
 import { readyHandler } from './ready.ts'
 import { handleRecover } from './recover.ts'
 import { referencePage } from './reference-page.ts'
@@ -160,6 +160,7 @@ async function serve(deps: AppDeps, arrived: Arrived, handler: Handler): Promise
   const { request, route, table_id } = arrived
   const started_ms = performance.now()
   const request_id = requestId(request.headers)
+  const logged = new Set<unknown>()
   const base: Call = {
     service: deps,
     request,
@@ -168,7 +169,10 @@ async function serve(deps: AppDeps, arrived: Arrived, handler: Handler): Promise
     principal: null,
     facts: {},
     note: (note: Note) => deps.log.note(request_id, note),
-    failed: (error: unknown) => deps.log.failure(request_id, error),
+    failed(error: unknown) {
+      if (!logged.has(error)) deps.log.failure(request_id, error)
+      logged.add(error)
+    },
   }
   let call: Call = base
   const response = await guarded(base, async () => {
@@ -231,8 +235,7 @@ const STORE_PROBLEMS: Record<StoreErrorCode, Problem | null> = {
 /** A bug or a wrong configuration; the text of its cause goes to the log only. */
 export const INTERNAL: Problem = {
   reason: 'internal',
-  detail:
-    'internal error; the log of this request has the cause; a commit may be repeated with the same key and body',
+  detail: INTERNAL_DETAIL,
 }
 
 /** Whatever escapes becomes a problem, and its text goes to the log only. */

@@ -5,6 +5,7 @@
 import * as z from 'zod'
 import { isScopeId, type Scope } from '../lib/store/scoped.ts'
 import { parseTableId } from '../lib/protocol/ids.ts'
+import { parseJson } from '../lib/protocol/json.ts'
 import type { ResolverConfig } from '../lib/protocol/delta/resolve.ts'
 import { DEFAULT_SETTINGS, type DeltaSettings } from '../lib/protocol/delta/settings.ts'
 import { normaliseRoot, type RootContext } from '../lib/protocol/delta/table-root.ts'
@@ -232,6 +233,7 @@ function resolverOf(
   for (const [id, location] of Object.entries(parsed.data)) {
     const table_id = parseTableId(id)
     if (table_id === null) problems.push(`TIDEMARK_TABLES: ${JSON.stringify(id)} is not a table id`)
+    else if (tables.has(table_id)) problems.push(`TIDEMARK_TABLES: ${table_id} is there twice`)
     else if (normaliseRoot(table_id, location, context) === null) {
       problems.push(`TIDEMARK_TABLES: the location of ${table_id} is not usable (spec/storage.md 3.4)`)
     } else tables.set(table_id, location)
@@ -241,7 +243,7 @@ function resolverOf(
 
 function parseOrNull(text: string): unknown {
   try {
-    return JSON.parse(text)
+    return parseJson(text)
   } catch {
     return null
   }

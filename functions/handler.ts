@@ -42,7 +42,7 @@ export interface Call {
   readonly facts: Facts
   /** A fact that the protocol noted, for the log. */
   note(note: Note): void
-  /** The cause of a refusal that its answer must not show, for the log. */
+  /** The cause of a refusal that its answer must not show, for the log; the same error is logged once. */
   failed(error: unknown): void
 }
 
@@ -56,12 +56,37 @@ export type Handler = (call: Call) => Promise<Response>
 export async function perform<R>(call: Call, protocol: Protocol<R>): Promise<R> {
   const { store, scope, resolver, overrides } = call.service
   const environment = createEnvironment({
-    store: scopedStore(store, scope),
+    store: watched(scopedStore(store, scope), (error) => call.failed(error)),
     resolver,
     overrides,
     note: (fact) => call.note(fact),
   })
   return run(protocol, environment)
+}
+
+/**
+ * The answer says nothing of what the store said, and a 503 is an answer like any other: the operator finds the cause
+ * of both in the log.
+ */
+function watched(store: Store, failed: (error: unknown) => void): Store {
+  async function watch<T>(call: Promise<T>): Promise<T> {
+    try {
+      return await call
+    } catch (error) {
+      failed(error)
+      throw error
+    }
+  }
+  return {
+    capabilities: store.capabilities,
+    get: async (path, options) => watch(store.get(path, options)),
+    head: async (path, options) => watch(store.head(path, options)),
+    async put(path, bytes, precondition, options) {
+      const result = await watch(store.put(path, bytes, precondition, options))
+      if (result.outcome === 'no_effect' && result.cause !== undefined) failed(result.cause)
+      return result
+    },
+  }
 }
 
 /** 200 with a JSON body. */

@@ -71,9 +71,14 @@ function textFormatter(): (record: LogRecord) => string {
 
 function describe(error: unknown): Record<string, string> {
   if (error instanceof StoreError)
-    return { error: error.name, code: error.code, key: error.key, cause: error.message }
+    return { error: error.name, code: error.code, key: error.key, cause: withCause(error) }
   if (!(error instanceof Error)) return { error: typeof error }
   return { error: error.name, cause: error.message, at: error.stack?.split('\n')[1]?.trim() ?? '' }
+}
+
+/** A driver says what happened in its own words; what the system said is behind it. */
+function withCause({ message, cause }: StoreError): string {
+  return cause instanceof Error ? `${message}: ${cause.message}` : message
 }
 
 function harmless(facts: Readonly<Record<string, unknown>>): Record<string, unknown> {

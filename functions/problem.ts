@@ -167,6 +167,10 @@ function retryAfter({ reason, members }: Problem): number | undefined {
   return PROBLEMS[reason].has_retry_after ? Number(members?.['retry_after_ms'] ?? 1000) : undefined
 }
 
+/** For a bug, a wrong configuration and missing rights; what the client may do is all that it needs to know. */
+export const INTERNAL_DETAIL =
+  'internal error; the log of this request has the cause; a commit may be repeated with the same key and body'
+
 /** A refusal of a Delta operation. */
 export type DeltaFailure = CommitFailure | Extract<StageResult, { ok: false }>
 
@@ -239,5 +243,7 @@ function detailOf(failure: DeltaFailure): string {
       return 'the stored idempotency marker is malformed and was left as it is; an operator must restore it'
     case 'state_invariant':
       return 'the stored reservation skips a version and was left as it is; an operator must look at the table'
+    case 'internal':
+      return INTERNAL_DETAIL
   }
 }

@@ -9,7 +9,7 @@ import { createApp, type App } from '../app.ts'
 import { authenticatorsOf } from '../auth/configured.ts'
 import { bucketName } from '../bucket.ts'
 import type { Config } from '../config.ts'
-import { createLog } from '../logging.ts'
+import { createLog, type AppLog } from '../logging.ts'
 import { UNKNOWN_VERSION, type VersionInfo } from '../version.ts'
 
 /** A driver; one of a real service must be certified before it may be written to (spec/providers.md 7). */
@@ -37,7 +37,7 @@ export async function createService(config: Config, { opened, write, version }: 
   const log = createLog({ format: config.log_format, write })
   const authenticators = await authenticatorsOf(auth, scope)
   const resolverFor = resolvers(config)
-  const { driver, refusal } = await certified(config, opened.driver)
+  const { driver, refusal } = await certified(config, opened.driver, log)
   return createApp({
     ...authenticators,
     lower_case_ids: auth.lower_case_ids,
@@ -73,8 +73,11 @@ interface Certified {
   readonly refusal: string | null
 }
 
-/** May the store be written to, and by which driver: certification finds out how this one wants its conditions spelled. */
-async function certified(config: Config, driver: OpenedStore['driver']): Promise<Certified> {
+/**
+ * May the store be written to, and by which driver: certification finds out how this one wants its conditions spelled.
+ * What the store said goes to the log only.
+ */
+async function certified(config: Config, driver: OpenedStore['driver'], log: AppLog): Promise<Certified> {
   const { certification } = driver
   if (certification === undefined || config.certified === true) return { driver, refusal: null }
   if (config.certified === false) {
@@ -84,11 +87,15 @@ async function certified(config: Config, driver: OpenedStore['driver']): Promise
   }
   // A store that is not there proves nothing about itself: the start fails, and is tried again.
   await unscopedProbe(withLimits(driver)).readyCheck()
-  const result = await certify({ ...withLimits(driver), certification })
-  const failed = result.steps.find(({ verdict }) => verdict === 'fail')
-  if (!result.certified) {
-    const refusal = `writes are off: this store failed certification step ${failed?.id ?? '?'}; run \`npm run doctor\` to see what it got wrong`
-    return { driver, refusal }
+  const { conclusion, steps, if_match_style } = await certify({ ...driver, certification })
+  if (conclusion === 'certified') {
+    return { driver: certification.withIfMatchStyle?.(if_match_style) ?? driver, refusal: null }
   }
-  return { driver: certification.withIfMatchStyle?.(result.if_match_style) ?? driver, refusal: null }
+  const step = steps.find(({ verdict }) => verdict === 'fail' || verdict === 'undecided')
+  log.failure('certification', new Error(`${step?.id ?? '?'}: ${step?.detail ?? ''}`))
+  const refusal =
+    conclusion === 'refused'
+      ? `the store failed certification step ${step?.id ?? '?'}; run \`npm run doctor\``
+      : 'the store could not be certified when this process started; run `npm run doctor`'
+  return { driver, refusal }
 }

@@ -2,7 +2,7 @@
  * Every key that Tidemark reads or writes is built here and nowhere else (spec/storage.md 3). All paths are
  * relative to the scope; the scoped store adds `tenant=…/workspace=…/`.
  */
-import { checkKey } from '../store/keys.ts'
+import { keyProblem } from '../store/keys.ts'
 
 /** Coordinator state of one table: the only object of a commit that is ever rewritten, by CAS. */
 export function statePath(table_id: string): string {
@@ -67,14 +67,9 @@ const RESERVED_SEGMENTS: ReadonlySet<string> = new Set([
   '__arco',
 ])
 
-/** True when the key passes spec/storage.md 4. */
-export function isValidKey(path: string): boolean {
-  try {
-    checkKey(path)
-    return true
-  } catch {
-    return false
-  }
+/** True when the key passes spec/storage.md 4; `prefix` is the scope's and counts towards its length. */
+export function isValidKey(path: string, prefix = ''): boolean {
+  return keyProblem(path, prefix) === undefined
 }
 
 /** True when `root` may hold a table: a valid key outside the control prefixes. */
@@ -94,10 +89,19 @@ export function rootOfLogPath(path: string, version: number): string | null {
   return isTableRoot(root) && path === logPath(root, version) ? root : null
 }
 
+/** No store has longer names; with the scope in front a longer one would be no key at all (P-10). */
+const NAME_CHARS_MAX = 255
+
 /** True when a stored reservation may name this staged object: this table's prefix and one `.json` segment (R16). */
 export function isStagedPath(table_id: string, path: string): boolean {
   const prefix = stagingPrefix(table_id)
   if (!path.startsWith(prefix)) return false
   const name = path.slice(prefix.length)
-  return name.length > '.json'.length && name.endsWith('.json') && !name.includes('/') && isValidKey(path)
+  return (
+    name.length > '.json'.length &&
+    name.length <= NAME_CHARS_MAX &&
+    name.endsWith('.json') &&
+    !name.includes('/') &&
+    isValidKey(path)
+  )
 }

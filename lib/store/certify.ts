@@ -3,11 +3,14 @@
  * `__arco/certify/` that are deleted again. A store that ignores a condition would lose commits; it stays read-only.
  */
 import { ulid } from 'ulid'
+import { withLimits, type Limits } from './limits.ts'
+import { ABORTED, unlessAborted } from './network.ts'
 import { certificationStore, CERTIFY_PREFIX, type CertificationStore } from './unscoped.ts'
 import { sameVersion } from './tokens.ts'
 import {
   StoreError,
   type Certifiable,
+  type CertificationHooks,
   type MaintenanceStore,
   type PutResult,
   type StoredObject,
@@ -19,14 +22,16 @@ export interface CertificationStep {
   readonly id: `K-${number}`
   /** What was tried. */
   readonly action: string
-  /** `warn`: worth knowing, and no reason to refuse. */
-  readonly verdict: 'pass' | 'fail' | 'warn' | 'not_run'
+  /** `warn`: worth knowing, and no reason to refuse. `undecided`: the store gave no answer that proves anything. */
+  readonly verdict: 'pass' | 'fail' | 'warn' | 'undecided' | 'not_run'
   /** What was expected and what was seen. */
   readonly detail: string
 }
 
 /** What the steps came to, and what the driver must be told about this store. */
 export interface Certification {
+  /** `refused`: it got a condition wrong. `undecided`: it could not be asked, as with wrong credentials. */
+  readonly conclusion: 'certified' | 'refused' | 'undecided'
   readonly certified: boolean
   readonly steps: readonly CertificationStep[]
   readonly if_match_style: 'quoted' | 'unquoted'
@@ -38,9 +43,20 @@ export interface Certification {
 /** How many writers race in K-7 and K-8. */
 const RACERS = 8
 
-/** Reports each step as it ends. */
+/** How often a put is sent that the store refuses to evaluate now: several allow one write a second to a key. */
+const PUT_ATTEMPTS = 5
+const PUT_WAIT_MS = 1_200
+
+/** How long a probe may take that is no operation of the store interface. */
+const PROBE_MS = 10_000
+
+/** What a caller may take into its own hands. */
 export interface CertifyOptions {
+  /** Reports each step as it ends. */
   onStep?(step: CertificationStep): void
+  sleep?(ms: number): Promise<void>
+  /** Time limits of each operation; those of `limits.ts` unless told. */
+  readonly limits?: Partial<Limits>
 }
 
 type Driver = MaintenanceStore & Certifiable
@@ -54,7 +70,7 @@ interface Findings {
   verifies_digest: boolean
 }
 
-/** Run all steps. A required step that fails ends the run: what follows would prove nothing. */
+/** Run all steps. A required step that does not pass ends the run: what follows would prove nothing. */
 export async function certify(driver: Driver, options: CertifyOptions = {}): Promise<Certification> {
   const found: Findings = {
     driver,
@@ -63,22 +79,17 @@ export async function certify(driver: Driver, options: CertifyOptions = {}): Pro
     conditional_get: false,
     verifies_digest: false,
   }
-  const run = new Run(found)
+  const run = new Run(found, options)
   const steps: CertificationStep[] = []
-  let certified = true
+  let conclusion: Certification['conclusion'] = 'certified'
   try {
     for (const { id, action, is_required, check } of STEPS) {
-      const verdict = certified ? await judged(check, run) : null
-      const step: CertificationStep =
-        verdict === null
-          ? { id, action, verdict: 'not_run', detail: 'not run: an earlier step failed' }
-          : {
-              id,
-              action,
-              verdict: verdict.passed ? 'pass' : is_required ? 'fail' : 'warn',
-              detail: verdict.detail,
-            }
-      if (step.verdict === 'fail') certified = false
+      const seen = conclusion === 'certified' ? await judged(check, run) : NOT_RUN
+      const verdict =
+        is_required || seen.verdict === 'pass' || seen.verdict === 'not_run' ? seen.verdict : 'warn'
+      const step: CertificationStep = { id, action, verdict, detail: seen.detail }
+      if (verdict === 'fail') conclusion = 'refused'
+      if (verdict === 'undecided') conclusion = 'undecided'
       steps.push(step)
       options.onStep?.(step)
     }
@@ -86,13 +97,19 @@ export async function certify(driver: Driver, options: CertifyOptions = {}): Pro
     await run.cleanUp()
   }
   const { if_match_style, conditional_delete, conditional_get, verifies_digest } = found
-  return { certified, steps, if_match_style, conditional_delete, conditional_get, verifies_digest }
+  const certified = conclusion === 'certified'
+  return {
+    conclusion,
+    certified,
+    steps,
+    if_match_style,
+    conditional_delete,
+    conditional_get,
+    verifies_digest,
+  }
 }
 
-interface Verdict {
-  readonly passed: boolean
-  readonly detail: string
-}
+type Verdict = Pick<CertificationStep, 'verdict' | 'detail'>
 
 interface Step {
   readonly id: CertificationStep['id']
@@ -101,28 +118,58 @@ interface Step {
   check(run: Run): Promise<Verdict>
 }
 
+const NOT_RUN: Verdict = { verdict: 'not_run', detail: 'not run: an earlier step did not pass' }
+
 async function judged(check: Step['check'], run: Run): Promise<Verdict> {
   try {
     return await check(run)
   } catch (error) {
-    const why = error instanceof StoreError ? `${error.code}: ${error.message}` : String(error)
-    return { passed: false, detail: `expected an answer, the store failed with ${why}` }
+    if (!(error instanceof StoreError)) throw error
+    const text = `${error.code}: ${error.message}`
+    // The read of K-1 has shown that the bucket is there: a request that it cannot serve is one of ours.
+    return error.code === 'misconfigured' || error.code === 'corrupt' || error.code === 'unsupported'
+      ? failed(`expected an answer, the store failed with ${text}`)
+      : undecided(text)
   }
 }
 
 /** Keys and values of one certification. */
 class Run {
   readonly found: Findings
+  private readonly options: CertifyOptions
   private readonly keys = new Set<string>()
   /** The object of K-1, as it was written last. */
   main: { readonly key: string; bytes: Uint8Array; first: Token; token: Token } | null = null
 
-  constructor(found: Findings) {
+  constructor(found: Findings, options: CertifyOptions) {
     this.found = found
+    this.options = options
   }
 
-  store(): CertificationStore {
-    return certificationStore(this.found.driver)
+  store(driver: Driver = this.found.driver): CertificationStore {
+    return certificationStore(withLimits(driver, this.options.limits))
+  }
+
+  conditions(): CertificationHooks['conditions'] {
+    return this.found.driver.certification.conditions
+  }
+
+  /** A put; sent again while the store refuses to evaluate it. */
+  async put(
+    key: string,
+    bytes: Uint8Array,
+    precondition: 'doesNotExist' | { readonly matchesVersion: Token },
+  ): Promise<PutResult> {
+    for (let attempt = 1; ; attempt++) {
+      const result = await this.store().put(key, bytes, precondition)
+      if (result.outcome !== 'no_effect' || attempt === PUT_ATTEMPTS) return result
+      await this.wait(result.retry_after_ms)
+    }
+  }
+
+  async wait(retry_after_ms = 0): Promise<void> {
+    const { sleep = async (ms) => new Promise((resolve) => setTimeout(resolve, ms)) } = this.options
+    await sleep(Math.min(Math.max(retry_after_ms, PUT_WAIT_MS), PROBE_MS))
   }
 
   freshKey(): string {
@@ -161,12 +208,27 @@ const STEPS: readonly Step[] = [
   { id: 'K-11', action: 'read unless unchanged', is_required: false, check: readsConditionally },
 ]
 
+/** The read comes first: it tells a bucket that cannot be reached from one that gets conditions wrong. */
 async function createsNew(run: Run): Promise<Verdict> {
   const key = run.freshKey()
+  const before = await lookFirst(run, key)
+  if (before !== null) return before
   const bytes = run.freshBytes()
-  const result = await run.store().put(key, bytes, 'doesNotExist')
+  const result = await run.put(key, bytes, 'doesNotExist')
   if (result.outcome === 'ok') run.main = { key, bytes, first: result.token, token: result.token }
-  return expectOutcome(result, 'ok', 'The store must accept a put with "if absent" on a new key.')
+  return expectOutcome(result, 'ok', `A put with ${run.conditions().create} must create a new key.`)
+}
+
+/** Null when the bucket answers. */
+async function lookFirst(run: Run, key: string): Promise<Verdict | null> {
+  try {
+    return (await read(run, key)) === null
+      ? null
+      : failed('expected no object under a name that nobody ever used, saw one')
+  } catch (error) {
+    if (error instanceof StoreError) return undecided(`${error.code}: ${error.message}`)
+    throw error
+  }
 }
 
 async function readsBack(run: Run): Promise<Verdict> {
@@ -182,58 +244,65 @@ async function readsBack(run: Run): Promise<Verdict> {
 
 async function refusesSecondCreate(run: Run): Promise<Verdict> {
   const { key } = run.current()
-  const result = await run.store().put(key, run.freshBytes(), 'doesNotExist')
-  return refusedAndUnchanged(run, result, {
-    ignored:
-      'a put with "if absent" (If-None-Match: *) on an existing key must be refused with 412; this store replaced the object, so the header is ignored or stripped on the way',
-  })
+  const result = await run.put(key, run.freshBytes(), 'doesNotExist')
+  return refusedAndUnchanged(
+    run,
+    result,
+    `a put with ${run.conditions().create} on an existing key must be refused (412); this store replaced the object, so the condition is ignored, or stripped on the way`,
+  )
 }
 
 async function replacesWithToken(run: Run): Promise<Verdict> {
+  const rule = `A put with ${run.conditions().replace} of the current version must replace the object.`
   const quoted = await replaceMain(run)
-  if (quoted.outcome === 'ok') return passed('replaced; the token changed')
+  if (quoted === 'same token') return failed('expected another token after a replacement, saw the same')
+  if (quoted !== null && quoted.outcome === 'ok') return passed('replaced; the token changed')
   const unquoted = run.found.driver.certification.withIfMatchStyle?.('unquoted')
-  if (quoted.outcome !== 'precondition_failed' || unquoted === undefined) {
-    return expectOutcome(quoted, 'ok', 'A put with the current token (If-Match) must replace the object.')
+  if (unquoted === undefined || (quoted !== null && quoted.outcome !== 'precondition_failed')) {
+    return quoted === null ? failed(`expected ok, saw an error. ${rule}`) : expectOutcome(quoted, 'ok', rule)
   }
   run.found.driver = unquoted
   run.found.if_match_style = 'unquoted'
   const again = await replaceMain(run)
+  if (again === null || again === 'same token') return failed(`expected ok, saw an error. ${rule}`)
   return again.outcome === 'ok'
     ? passed('replaced; this store wants If-Match without quotes')
-    : expectOutcome(
-        again,
-        'ok',
-        'A put with the current token (If-Match, quoted or not) must replace the object.',
-      )
+    : expectOutcome(again, 'ok', `${rule} It was tried with and without quotes.`)
 }
 
-async function replaceMain(run: Run): Promise<PutResult> {
+/** Null for a request that the store cannot serve, as some answer a spelling that they do not know. */
+async function replaceMain(run: Run): Promise<PutResult | 'same token' | null> {
   const main = run.current()
   const bytes = run.freshBytes()
-  const result = await run.store().put(main.key, bytes, { matchesVersion: main.token })
-  if (result.outcome === 'ok' && !sameVersion(result.token, main.token)) {
+  try {
+    const result = await run.put(main.key, bytes, { matchesVersion: main.token })
+    if (result.outcome !== 'ok') return result
+    if (sameVersion(result.token, main.token)) return 'same token'
     main.bytes = bytes
     main.token = result.token
+    return result
+  } catch (error) {
+    if (error instanceof StoreError && error.code === 'misconfigured') return null
+    throw error
   }
-  return result
 }
 
 async function refusesOldToken(run: Run): Promise<Verdict> {
-  const { key, first, token } = run.current()
-  if (sameVersion(first, token)) return failed('expected another token after a replacement, saw the same')
-  const result = await run.store().put(key, run.freshBytes(), { matchesVersion: first })
-  return refusedAndUnchanged(run, result, {
-    ignored:
-      'a put with an old token (If-Match) must be refused with 412; this store replaced the object, so the header is ignored or stripped on the way',
-  })
+  const { key, first } = run.current()
+  const result = await run.put(key, run.freshBytes(), { matchesVersion: first })
+  return refusedAndUnchanged(
+    run,
+    result,
+    `a put with ${run.conditions().replace} of an old version must be refused (412); this store replaced the object, so the condition is ignored, or stripped on the way`,
+  )
 }
 
 async function refusesMissingKey(run: Run): Promise<Verdict> {
   const key = run.freshKey()
-  const result = await run.store().put(key, run.freshBytes(), { matchesVersion: run.current().token })
+  const result = await run.put(key, run.freshBytes(), { matchesVersion: run.current().token })
   if (result.outcome !== 'precondition_failed') {
-    return expectOutcome(result, 'precondition_failed', 'If-Match on a missing key must not create it.')
+    const rule = `A put with ${run.conditions().replace} must not create a key that does not exist.`
+    return expectOutcome(result, 'precondition_failed', rule)
   }
   return (await read(run, key)) === null
     ? passed('refused; the key is still absent')
@@ -241,43 +310,68 @@ async function refusesMissingKey(run: Run): Promise<Verdict> {
 }
 
 async function oneCreateWins(run: Run): Promise<Verdict> {
-  const key = run.freshKey()
-  return race(run, key, 'doesNotExist')
+  return race(run, async () => ({ key: run.freshKey(), precondition: 'doesNotExist' }))
 }
 
 async function oneReplaceWins(run: Run): Promise<Verdict> {
-  const key = run.freshKey()
-  const created = await run.store().put(key, run.freshBytes(), 'doesNotExist')
-  if (created.outcome !== 'ok') return expectOutcome(created, 'ok', 'A new key could not be created.')
-  return race(run, key, { matchesVersion: created.token })
+  return race(run, async () => {
+    const key = run.freshKey()
+    const created = await run.put(key, run.freshBytes(), 'doesNotExist')
+    if (created.outcome !== 'ok') return expectOutcome(created, 'ok', 'A new key could not be created.')
+    // A store that allows one write a second to a key would refuse to evaluate any of the racers.
+    await run.wait()
+    return { key, precondition: { matchesVersion: created.token } }
+  })
 }
 
-async function race(
-  run: Run,
-  key: string,
-  precondition: 'doesNotExist' | { readonly matchesVersion: Token },
-): Promise<Verdict> {
-  const store = run.store()
-  const bodies = Array.from({ length: RACERS }, () => run.freshBytes())
-  const results = await Promise.all(bodies.map(async (bytes) => store.put(key, bytes, precondition)))
-  const winners = results.flatMap((result, index) => (result.outcome === 'ok' ? [index] : []))
-  const undecided = results.filter(({ outcome }) => outcome === 'unknown').length
-  if (winners.length !== 1 || undecided > 0) {
-    return failed(
-      `expected exactly one of ${RACERS} simultaneous puts to succeed, ${winners.length} did and ${undecided} had no clear answer: conditions are checked before the write, not with it`,
+/** Where the racers start. */
+interface Start {
+  readonly key: string
+  readonly precondition: 'doesNotExist' | { readonly matchesVersion: Token }
+}
+
+/** Again from a fresh start when the store evaluated none of them. */
+async function race(run: Run, prepare: () => Promise<Start | Verdict>): Promise<Verdict> {
+  for (let attempt = 1; ; attempt++) {
+    const start = await prepare()
+    if ('verdict' in start) return start
+    const bodies = Array.from({ length: RACERS }, () => run.freshBytes())
+    const store = run.store()
+    const results = await Promise.all(
+      bodies.map(async (bytes) => store.put(start.key, bytes, start.precondition)),
     )
+    const winners = results.flatMap(({ outcome }, i) => (outcome === 'ok' ? [bodies[i]] : []))
+    const count = (outcome: PutResult['outcome']): number =>
+      results.filter((result) => result.outcome === outcome).length
+    if (winners.length > 1) {
+      return failed(
+        `expected exactly one of ${RACERS} simultaneous puts to succeed, ${winners.length} did: this store checks the condition first and writes later, instead of both at once`,
+      )
+    }
+    if (count('unknown') > 0) {
+      return undecided(`${count('unknown')} of ${RACERS} simultaneous puts had no clear answer; run it again`)
+    }
+    const [winner] = winners
+    if (winner !== undefined) {
+      const stored = await read(run, start.key)
+      return stored !== null && same(stored.bytes, winner)
+        ? passed('one succeeded, the others were refused, the bytes are the winner’s')
+        : failed('expected the bytes of the put that succeeded, saw others')
+    }
+    if (count('no_effect') === 0) {
+      return failed(`expected exactly one of ${RACERS} simultaneous puts to succeed, none did`)
+    }
+    if (attempt === PUT_ATTEMPTS) return undecided('the store evaluated none of the simultaneous puts (429)')
+    await run.wait()
   }
-  const stored = await read(run, key)
-  const winner = bodies[winners[0] ?? 0]
-  return stored !== null && winner !== undefined && same(stored.bytes, winner)
-    ? passed('one succeeded, the others were refused, the bytes are the winner’s')
-    : failed('expected the bytes of the put that succeeded, saw others')
 }
 
 async function verifiesDigest(run: Run): Promise<Verdict> {
   const probe = run.found.driver.certification.putWithWrongDigest
   if (probe === undefined) return failed('this driver sends no digest')
-  run.found.verifies_digest = (await probe(run.freshKey(), run.freshBytes())) === 'refused'
+  const seen = await unlessAborted(AbortSignal.timeout(PROBE_MS), probe(run.freshKey(), run.freshBytes()))
+  if (seen === ABORTED) return failed(NO_ANSWER)
+  run.found.verifies_digest = seen === 'refused'
   return run.found.verifies_digest
     ? passed('refused: the store checks what arrives')
     : failed('accepted: the store does not notice bytes that change on their way')
@@ -290,33 +384,34 @@ async function deletesConditionally(run: Run): Promise<Verdict> {
     : driver.certification.withConditionalDelete?.()
   if (conditional === undefined)
     return failed('this driver cannot delete one version only; collectors will not try')
-  const store = certificationStore(conditional)
   const key = run.freshKey()
-  const first = await store.put(key, run.freshBytes(), 'doesNotExist')
+  const first = await run.put(key, run.freshBytes(), 'doesNotExist')
   if (first.outcome !== 'ok') return failed('a scratch object could not be created')
-  const second = await store.put(key, run.freshBytes(), { matchesVersion: first.token })
+  const second = await run.put(key, run.freshBytes(), { matchesVersion: first.token })
   if (second.outcome !== 'ok') return failed('a scratch object could not be replaced')
-  const result = await store.delete(key, { token: first.token })
+  const result = await run.store(conditional).delete(key, { token: first.token })
   run.found.conditional_delete = result.outcome === 'precondition_failed' && (await read(run, key)) !== null
   return run.found.conditional_delete
     ? passed('refused: the object is still there')
-    : failed('the object is gone: If-Match on DELETE is ignored; collectors will delete without it')
+    : failed(
+        `the object is gone: a delete with ${run.conditions().delete} of an old version was not refused; collectors will delete without it`,
+      )
 }
 
 async function readsConditionally(run: Run): Promise<Verdict> {
   const probe = run.found.driver.certification.getIfChanged
   if (probe === undefined) return failed('this driver reads whole objects only')
   const { key, token } = run.current()
-  run.found.conditional_get = (await probe(key, token)) === 'not_modified'
+  const seen = await unlessAborted(AbortSignal.timeout(PROBE_MS), probe(key, token))
+  if (seen === ABORTED) return failed(NO_ANSWER)
+  run.found.conditional_get = seen === 'not_modified'
   return run.found.conditional_get ? passed('not sent again') : failed('sent again; only slower')
 }
 
-async function refusedAndUnchanged(
-  run: Run,
-  result: PutResult,
-  texts: { readonly ignored: string },
-): Promise<Verdict> {
-  if (result.outcome === 'ok') return failed(texts.ignored)
+const NO_ANSWER = `no answer within ${PROBE_MS / 1000} s`
+
+async function refusedAndUnchanged(run: Run, result: PutResult, ignored: string): Promise<Verdict> {
+  if (result.outcome === 'ok') return failed(ignored)
   if (result.outcome !== 'precondition_failed') {
     return expectOutcome(result, 'precondition_failed', 'The refusal must be clear.')
   }
@@ -332,18 +427,23 @@ async function read(run: Run, key: string): Promise<StoredObject | null> {
   return result.outcome === 'ok' ? result : null
 }
 
+/** What has no clear answer proves nothing about the store. */
 function expectOutcome(result: PutResult, expected: PutResult['outcome'], rule: string): Verdict {
-  return result.outcome === expected
-    ? passed(expected)
-    : failed(`expected ${expected}, saw ${result.outcome}. ${rule}`)
+  if (result.outcome === expected) return passed(expected)
+  const text = `expected ${expected}, saw ${result.outcome}. ${rule}`
+  return result.outcome === 'unknown' || result.outcome === 'no_effect' ? undecided(text) : failed(text)
 }
 
 function passed(detail: string): Verdict {
-  return { passed: true, detail }
+  return { verdict: 'pass', detail }
 }
 
 function failed(detail: string): Verdict {
-  return { passed: false, detail }
+  return { verdict: 'fail', detail }
+}
+
+function undecided(detail: string): Verdict {
+  return { verdict: 'undecided', detail }
 }
 
 function same(a: Uint8Array, b: Uint8Array): boolean {

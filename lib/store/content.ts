@@ -38,8 +38,8 @@ export function timesOf(
 }
 
 /**
- * Collect a body. StoreError `too_large` before anything is kept when the announced length says so, and while
- * streaming; `corrupt` when the body is not as long as announced (spec/storage.md I-2).
+ * Collect a body. StoreError `too_large` at the first chunk when the announced length says so, and while streaming;
+ * `corrupt` when the body is not as long as announced (spec/storage.md I-2).
  */
 export async function readBody(
   key: string,
@@ -47,14 +47,15 @@ export async function readBody(
   limits: { readonly announced: number | undefined; readonly bytes_max: number | undefined },
 ): Promise<Uint8Array> {
   const { announced, bytes_max = Number.POSITIVE_INFINITY } = limits
-  const tooLarge = (size: number): StoreError =>
-    new StoreError('too_large', key, `expected at most ${bytes_max} bytes, found ${size}`)
-  if (announced !== undefined && announced > bytes_max) throw tooLarge(announced)
   const chunks: Uint8Array[] = []
   let size = 0
+  // Refused inside the loop: leaving it early closes the body and with it the connection.
   for await (const chunk of body ?? []) {
     size += chunk.length
-    if (size > bytes_max) throw tooLarge(size)
+    const expected = Math.max(size, announced ?? 0)
+    if (expected > bytes_max) {
+      throw new StoreError('too_large', key, `expected at most ${bytes_max} bytes, found ${expected}`)
+    }
     chunks.push(chunk)
   }
   if (announced !== undefined && size !== announced) {

@@ -8,16 +8,18 @@ import {
   classifyPutRefusal,
   classifyRead,
   errorCode,
+  GCS_CONDITIONS,
   generationCondition,
   generationOf,
-  hashesOf,
   tokenOf,
+  tokenOfMedia,
   type GcsReply,
   type GcsWireOptions,
 } from './gcs-wire.ts'
-import { checkKey } from './keys.ts'
+import { crc32c } from './gcs-crc32c.ts'
+import { checkKey, checkListRequest, LIST_LIMIT_MAX } from './keys.ts'
 import { listByPrefix } from './listing.ts'
-import { classifyPutFailure, readFailure } from './network.ts'
+import { classifyPutFailure, putWithoutCredentials, readFailure } from './network.ts'
 import {
   StoreError,
   type Certifiable,
@@ -32,8 +34,8 @@ import {
 export interface GcsFetchOptions extends GcsWireOptions {
   /** `https://storage.googleapis.com` unless an emulator is meant. */
   readonly endpoint?: string
-  /** A bearer token; `refresh` is set after the store refused the last one. Null for an emulator. */
-  token(request: { readonly refresh: boolean }): Promise<string | null>
+  /** A bearer token; `refused` is the one that the store has just refused. Null for an emulator. */
+  token(request: { readonly refused: string | null }): Promise<string | null>
   /** Another fetch, for tests and for runtimes that bind one. */
   readonly fetch?: typeof fetch
 }
@@ -64,8 +66,7 @@ export function gcsFetchStore(options: GcsFetchOptions): MaintenanceStore & Cert
   const bucket_path = `/storage/v1/b/${encodeURIComponent(options.bucket)}`
   const objectPath = (key: string): string => `${bucket_path}/o/${encodeURIComponent(key)}`
 
-  async function sendOnce(request: GcsRequest, refresh: boolean): Promise<Response> {
-    const bearer = await options.token({ refresh })
+  async function sendOnce(request: GcsRequest, bearer: string | null): Promise<Response> {
     const query = new URLSearchParams()
     for (const [name, value] of Object.entries(request.query ?? {})) {
       if (value !== undefined) query.set(name, value)
@@ -82,12 +83,12 @@ export function gcsFetchStore(options: GcsFetchOptions): MaintenanceStore & Cert
 
   /** A refused token proves that nothing was applied: one more attempt with a fresh one (PV-20, G-7). */
   async function send(request: GcsRequest): Promise<{ reply: GcsReply; response: Response }> {
-    let response = await sendOnce(request, false)
-    if (response.status === 401) {
-      await response.body?.cancel()
-      response = await sendOnce(request, true)
-    }
-    return { reply: await replyOf(response), response }
+    const bearer = await options.token({ refused: null })
+    const response = await sendOnce(request, bearer)
+    if (response.status !== 401 || bearer === null) return { reply: await replyOf(response), response }
+    await response.body?.cancel()
+    const again = await sendOnce(request, await options.token({ refused: bearer }))
+    return { reply: await replyOf(again), response: again }
   }
 
   async function reading<T>(key: string, call: () => Promise<T>): Promise<T> {
@@ -108,7 +109,8 @@ export function gcsFetchStore(options: GcsFetchOptions): MaintenanceStore & Cert
         ? { outcome: 'unknown' }
         : { outcome: 'ok', token: tokenOf({ generation, md5: md5Hash ?? null }, format) }
     } catch (error) {
-      if (error instanceof StoreError) throw error
+      // A refusal, or the source of the tokens; the latter may also be unavailable.
+      if (error instanceof StoreError) return putWithoutCredentials(error)
       return request.signal?.aborted === true ? { outcome: 'unknown' } : classifyPutFailure(error)
     }
   }
@@ -131,11 +133,11 @@ export function gcsFetchStore(options: GcsFetchOptions): MaintenanceStore & Cert
           prefix,
           startOffset: start_after,
           pageToken,
-          maxResults: String(limit + 1 - objects.length),
+          maxResults: String(Math.min(LIST_LIMIT_MAX, limit + 1 - objects.length)),
         },
       })
       if (classifyRead(prefix, reply) === 'not_found') {
-        throw new StoreError('misconfigured', prefix, 'no such bucket')
+        throw new StoreError('misconfigured', prefix, 'a listing was answered by "not found"')
       }
       const page = (await response.json()) as { items?: Resource[]; nextPageToken?: string }
       objects.push(...(page.items ?? []).map(listed).filter(({ key }) => key !== start_after))
@@ -166,18 +168,13 @@ export function gcsFetchStore(options: GcsFetchOptions): MaintenanceStore & Cert
           signal,
         })
         if (classifyRead(key, reply) === 'not_found') return { outcome: 'not_found' }
-        const generation = reply.header('x-goog-generation')
-        if (generation === null || generation === undefined) {
-          throw new StoreError('corrupt', key, 'the answer has no generation')
-        }
         const announced = lengthOf(response.headers.get('content-length'))
         const bytes = await readBody(key, response.body, { announced, bytes_max })
         const meta = metaOf(response.headers)
-        const md5 = hashesOf(reply.header('x-goog-hash')).get('md5') ?? null
         return {
           outcome: 'ok',
           bytes,
-          token: tokenOf({ generation, md5 }, format),
+          token: tokenOfMedia(key, bytes, reply, format),
           ...timesOf(response.headers.get('last-modified'), response.headers.get('date')),
           ...(Object.keys(meta).length === 0 ? {} : { meta }),
         }
@@ -226,6 +223,7 @@ export function gcsFetchStore(options: GcsFetchOptions): MaintenanceStore & Cert
       })
     },
     async listPage(request, { signal } = {}) {
+      checkListRequest(request)
       return reading(request.prefix, async () =>
         listByPrefix(request, async ({ prefix, start_after, limit }) =>
           listRaw(prefix, start_after, limit, signal),
@@ -233,9 +231,10 @@ export function gcsFetchStore(options: GcsFetchOptions): MaintenanceStore & Cert
       )
     },
     certification: {
+      conditions: GCS_CONDITIONS,
       async putWithWrongDigest(key, bytes) {
         checkKey(key)
-        const { contentType, body } = multipart(key, bytes, undefined, btoa('tidemark-doctor!'))
+        const { contentType, body } = multipart(key, bytes, undefined, crc32c(new Uint8Array(1)))
         const { reply } = await send({
           method: 'POST',
           path: `/upload${bucket_path}/o`,
@@ -244,7 +243,7 @@ export function gcsFetchStore(options: GcsFetchOptions): MaintenanceStore & Cert
           body,
           signal: undefined,
         })
-        return reply.status >= 400 ? 'refused' : 'accepted'
+        return reply.status === 400 || classifyRead(key, reply) !== 'ok' ? 'refused' : 'accepted'
       },
       async getIfChanged(key, token) {
         checkKey(key)
@@ -254,8 +253,9 @@ export function gcsFetchStore(options: GcsFetchOptions): MaintenanceStore & Cert
           query: { alt: 'media', ifGenerationNotMatch: generationOf(token) ?? undefined },
           signal: undefined,
         })
-        await response.body?.cancel()
-        return reply.status === 304 ? 'not_modified' : 'sent'
+        if (reply.status === 304) return 'not_modified'
+        if (classifyRead(key, reply) === 'ok') await response.body?.cancel()
+        return 'sent'
       },
     },
   }
@@ -275,14 +275,14 @@ function multipart(
   key: string,
   bytes: Uint8Array,
   metadata: Meta = {},
-  md5Hash?: string,
+  checksum: string = crc32c(bytes),
 ): { readonly contentType: string; readonly body: Uint8Array } {
   const boundary = `tidemark-${crypto.randomUUID()}`
   const resource = JSON.stringify({
     contentType: contentTypeOf(key),
     cacheControl: CACHE_CONTROL,
+    crc32c: checksum,
     metadata,
-    ...(md5Hash === undefined ? {} : { md5Hash }),
   })
   const text = new TextEncoder()
   const head = text.encode(

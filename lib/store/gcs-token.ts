@@ -6,8 +6,8 @@
 import { importPKCS8, SignJWT } from 'jose'
 import { StoreError } from './types.ts'
 
-/** What the drivers ask for; `refresh` after the store refused the last one. */
-export type TokenSource = (request: { readonly refresh: boolean }) => Promise<string>
+/** What the drivers ask for; `refused` is a token that the store does not take any more. */
+export type TokenSource = (request: { readonly refused: string | null }) => Promise<string>
 
 /** A token and how long it lasts, as every source answers. */
 interface Issued {
@@ -38,8 +38,10 @@ function cached(issue: () => Promise<Issued>, now_ms: () => number): TokenSource
     return access_token
   }
 
-  return async ({ refresh }) => {
-    if (!refresh && current !== null && now_ms() < current.until_ms) return current.token
+  return async ({ refused }) => {
+    // Many requests can be refused with one token: the first of them renews it for all.
+    const is_good = current !== null && now_ms() < current.until_ms && current.token !== refused
+    if (current !== null && is_good) return current.token
     under_way ??= renew().finally(() => {
       under_way = null
     })

@@ -3,6 +3,7 @@
  * an answer means. Pure.
  */
 import { retryAfterMs } from './content.ts'
+import { crc32c } from './gcs-crc32c.ts'
 import { formatToken, parseToken, type TokenFormat } from './tokens.ts'
 import { StoreError, type Precondition, type PutResult, type Token } from './types.ts'
 
@@ -70,28 +71,46 @@ export function generationOf(token: Token): string | null {
   return BigInt(version) <= GENERATION_MAX ? version : null
 }
 
+/**
+ * The token of an object that was read, after a look whether the bytes are those that were stored. StoreError `corrupt`
+ * without a generation, without a checksum, or with another one (G-2).
+ */
+export function tokenOfMedia(key: string, bytes: Uint8Array, reply: GcsReply, format: TokenFormat): Token {
+  const generation = reply.header('x-goog-generation') ?? ''
+  const hashes = hashesOf(reply.header('x-goog-hash'))
+  const checksum = hashes.get('crc32c')
+  if (generation === '') throw new StoreError('corrupt', key, 'the answer has no generation')
+  if (checksum === undefined) throw new StoreError('corrupt', key, 'the answer has no checksum')
+  if (checksum !== crc32c(bytes)) {
+    throw new StoreError('corrupt', key, 'the bytes changed on their way from the store')
+  }
+  return tokenOf({ generation, md5: hashes.get('md5') ?? null }, format)
+}
+
 /** What one put came to, when the store refused it (spec/providers.md 1). Thrown: what no repetition can help. */
 export function classifyPutRefusal(key: string, reply: GcsReply, precondition: Precondition): PutResult {
   const { status } = reply
   if (status === 412 || status === 304) return { outcome: 'precondition_failed' }
-  if (status === 429) return noEffect(reply)
-  if (status === 503 && (reply.code === 'SlowDown' || reply.code === 'rateLimitExceeded'))
-    return noEffect(reply)
-  if (status === 404) {
-    if (precondition !== 'none' && precondition !== 'doesNotExist' && !isNoSuchBucket(reply)) {
-      return { outcome: 'precondition_failed' }
-    }
-    throw misconfigured(key, reply)
+  if (isThrottled(reply) || status === 409) return noEffect(reply)
+  if (status === 404 && reply.code !== NO_SUCH_BUCKET) {
+    return reply.code === NOT_FOUND && isUpdate(precondition)
+      ? { outcome: 'precondition_failed' }
+      : { outcome: 'unknown' }
   }
-  if (status === 409) return noEffect(reply)
   if (status === 401 || status === 403) throw denied(key, reply)
   if (status === 400 && (reply.code === 'invalid' || reply.code === 'checksumMismatch')) {
     throw new StoreError('corrupt', key, `the store refused the bytes (${describe(reply)})`)
   }
-  if (status === 408 || (status >= 500 && status !== 501) || (status >= 200 && status < 300)) {
-    return { outcome: 'unknown' }
-  }
+  if (isTransient(status) || (status >= 200 && status < 300)) return { outcome: 'unknown' }
   throw misconfigured(key, reply)
+}
+
+function isUpdate(precondition: Precondition): boolean {
+  return precondition !== 'none' && precondition !== 'doesNotExist'
+}
+
+function isTransient(status: number): boolean {
+  return status === 408 || (status >= 500 && status !== 501)
 }
 
 /** 429, and the rate limits that the API reports with another status. */
@@ -110,13 +129,16 @@ function noEffect(reply: GcsReply): PutResult {
   return retry_after_ms === undefined ? { outcome: 'no_effect' } : { outcome: 'no_effect', retry_after_ms }
 }
 
-/** What a read came to: found, not found, or thrown. A 403 is never "absent" (PV-13). */
+/**
+ * What a read came to: found, not found, or thrown. A 403 is never "absent" (PV-13), and neither is a 404 that does not
+ * say so in the store's words: it came from a load balancer or a wrong address.
+ */
 export function classifyRead(key: string, reply: GcsReply): 'ok' | 'not_found' {
-  const { status } = reply
+  const { status, code } = reply
   if (status === 200 || status === 206) return 'ok'
-  if (status === 404 && !isNoSuchBucket(reply)) return 'not_found'
+  if (status === 404 && code === NOT_FOUND) return 'not_found'
   if ((status === 401 || status === 403) && !isThrottled(reply)) throw denied(key, reply)
-  if (status === 408 || isThrottled(reply) || (status >= 500 && status !== 501)) {
+  if (isTransient(status) || isThrottled(reply) || (status === 404 && code !== NO_SUCH_BUCKET)) {
     throw new StoreError('unavailable', key, `the store answered ${describe(reply)}`)
   }
   throw misconfigured(key, reply)
@@ -130,19 +152,26 @@ export function classifyDelete(key: string, reply: GcsReply): 'ok' | 'preconditi
   return 'ok'
 }
 
-/** GCS says `notFound` of both; only the message tells a missing bucket, and drivers put it into `code`. */
-function isNoSuchBucket(reply: GcsReply): boolean {
-  return reply.code === 'NoSuchBucket'
-}
+const NOT_FOUND = 'notFound'
+const NO_SUCH_BUCKET = 'noSuchBucket'
 
 /**
- * The code of an error body: `reason` of its first error, or `NoSuchBucket` when its message says so. Reads at most the
- * first 8 KiB.
+ * The code of an error body: `reason` of its first error. Of a missing object and a missing bucket both say `notFound`,
+ * and a media read says it in plain text, so that the message decides. Reads at most the first 8 KiB.
  */
 export function errorCode(body: string): string | null {
   const head = body.slice(0, 8192)
-  if (/bucket does not exist|No such bucket/i.test(head)) return 'NoSuchBucket'
+  if (/bucket does not exist|No such bucket/i.test(head)) return NO_SUCH_BUCKET
+  // The bare words are those of fake-gcs-server.
+  if (/^(No such object\b.*|Not Found)\s*$/.test(head)) return NOT_FOUND
   return /"reason"\s*:\s*"([A-Za-z0-9._-]{1,64})"/.exec(head)?.[1] ?? null
+}
+
+/** How conditions are spelled on this wire. */
+export const GCS_CONDITIONS = {
+  create: 'ifGenerationMatch=0',
+  replace: 'ifGenerationMatch=<generation>',
+  delete: 'ifGenerationMatch=<generation>',
 }
 
 function denied(key: string, reply: GcsReply): StoreError {

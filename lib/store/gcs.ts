@@ -3,23 +3,32 @@
  * 6). One wire attempt a call: the SDK's retries are off, uploads are never resumable, and its own validation is off,
  * because it deletes an object that it does not like.
  */
-import { createHash } from 'node:crypto'
-import { Storage, type File } from '@google-cloud/storage'
+import { ApiError, Storage, type Bucket, type File } from '@google-cloud/storage'
 import { CACHE_CONTROL, contentTypeOf, lengthOf, readBody, timesOf } from './content.ts'
 import {
   classifyDelete,
   classifyPutRefusal,
   classifyRead,
+  errorCode,
+  GCS_CONDITIONS,
   generationCondition,
   generationOf,
-  hashesOf,
   tokenOf,
+  tokenOfMedia,
   type GcsReply,
   type GcsWireOptions,
 } from './gcs-wire.ts'
-import { checkKey } from './keys.ts'
+import { crc32c } from './gcs-crc32c.ts'
+import { checkKey, checkListRequest, LIST_LIMIT_MAX } from './keys.ts'
 import { listByPrefix } from './listing.ts'
-import { ABORTED, classifyPutFailure, readFailure, unlessAborted } from './network.ts'
+import {
+  ABORTED,
+  causeText,
+  classifyPutFailure,
+  putWithoutCredentials,
+  readFailure,
+  unlessAborted,
+} from './network.ts'
 import {
   StoreError,
   type Certifiable,
@@ -27,11 +36,12 @@ import {
   type MaintenanceStore,
   type Meta,
   type PutResult,
+  type StoredObject,
 } from './types.ts'
 
 /** Where the bucket is. Credentials are the application default ones. */
 export interface GcsOptions extends GcsWireOptions {
-  /** An emulator; no credentials are sent to it. */
+  /** An emulator, or a private endpoint of the service. Credentials are sent to it only when there is a `key_file`. */
   readonly endpoint?: string
   /** A key file instead of the default credentials. */
   readonly key_file?: string
@@ -43,31 +53,47 @@ const TIMEOUT_MS = 30_000
 /** Open a bucket. Nothing is read before the first operation. */
 export function gcsStore(options: GcsOptions): MaintenanceStore & Certifiable {
   const format = options.token_format ?? 'plain'
-  const bucket = createStorage(options).bucket(options.bucket)
-  const fileOf = (key: string): File => bucket.file(key)
+  const has_credentials = options.endpoint === undefined || options.key_file !== undefined
+  let storage = createStorage(options)
 
-  async function reading<T>(
-    key: string,
-    signal: AbortSignal | undefined,
-    call: () => Promise<T>,
-  ): Promise<T> {
+  /** Before anything is sent, so that a failure here is never taken for the store's. The SDK caches what it gets. */
+  async function fetchToken(key: string): Promise<void> {
+    if (!has_credentials) return
     try {
-      const result = await unlessAborted(signal, call())
-      if (result === ABORTED) throw new StoreError('unavailable', key, 'the call was aborted')
-      return result
-    } catch (error) {
-      throw readFailure(key, error)
+      await storage.authClient.getAccessToken()
+    } catch (cause) {
+      throw credentialsFailure(key, cause)
     }
   }
 
-  /** The answer of a call that read metadata, or null when there is no such object. */
-  async function metadataOf(key: string): Promise<Resource | null> {
+  /** A refused token proves that nothing was applied: one more attempt with a fresh one (PV-20, G-7). */
+  async function asking<T>(key: string, call: (bucket: Bucket) => Promise<T>): Promise<T> {
+    const used = storage
+    await fetchToken(key)
     try {
-      const [metadata] = await fileOf(key).getMetadata()
-      return metadata as Resource
+      return await call(used.bucket(options.bucket))
+    } catch (error) {
+      if (!has_credentials || replyOf(error)?.status !== 401) throw error
+      // The SDK forgets a token only with its client. Another call may have made a new one already.
+      if (storage === used) storage = createStorage(options)
+      await fetchToken(key)
+      return call(storage.bucket(options.bucket))
+    }
+  }
+
+  /** Null for an object that is not there. */
+  async function reading<T>(
+    key: string,
+    signal: AbortSignal | undefined,
+    call: (bucket: Bucket) => Promise<T>,
+  ): Promise<T | null> {
+    try {
+      const result = await unlessAborted(signal, asking(key, call))
+      if (result === ABORTED) throw new StoreError('unavailable', key, 'the call was aborted')
+      return result
     } catch (error) {
       const reply = replyOf(error)
-      if (reply === null) throw error
+      if (reply === null) throw readFailure(key, error)
       classifyRead(key, reply)
       return null
     }
@@ -83,74 +109,41 @@ export function gcsStore(options: GcsOptions): MaintenanceStore & Certifiable {
     }
   }
 
-  async function upload(
-    key: string,
-    bytes: Uint8Array,
-    options_: {
-      readonly condition: string | undefined
-      readonly meta?: Meta | undefined
-      readonly md5?: string
-    },
-  ): Promise<Resource> {
-    const file = fileOf(key)
-    await file.save(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), {
-      resumable: false,
-      validation: false,
-      ...(options_.condition === undefined
-        ? {}
-        : { preconditionOpts: { ifGenerationMatch: options_.condition } }),
-      metadata: {
-        contentType: contentTypeOf(key),
-        cacheControl: CACHE_CONTROL,
-        md5Hash: options_.md5 ?? md5(bytes),
-        ...(options_.meta === undefined ? {} : { metadata: { ...options_.meta } }),
-      },
-    })
-    return file.metadata as Resource
-  }
-
   return {
     capabilities: { driver: 'gcs', meta: true, conditional_delete: true },
     async get(key, { signal, bytes_max } = {}) {
       checkKey(key)
-      return reading(key, signal, async () => {
-        const media = await openMedia(fileOf(key))
-        if (classifyRead(key, media.reply) === 'not_found' || media.body === null) {
-          return { outcome: 'not_found' }
-        }
-        const { header } = media.reply
-        const generation = header('x-goog-generation')
-        if (generation === null || generation === undefined) {
-          throw new StoreError('corrupt', key, 'the answer has no generation')
-        }
-        const announced = lengthOf(header('content-length'))
-        const bytes = await readBody(key, media.body, { announced, bytes_max })
-        const md5_hash = hashesOf(header('x-goog-hash')).get('md5') ?? null
+      const found = await reading(key, signal, async (bucket): Promise<StoredObject> => {
+        const { headers, body } = await openMedia(bucket.file(key))
+        const header = headerReader(headers)
+        const bytes = await readBody(key, body, { announced: lengthOf(header('content-length')), bytes_max })
+        const meta = metaOf(headers)
         return {
           outcome: 'ok',
           bytes,
-          token: tokenOf({ generation, md5: md5_hash }, format),
+          token: tokenOfMedia(key, bytes, { status: 200, code: null, header }, format),
           ...timesOf(header('last-modified'), header('date')),
-          ...(Object.keys(media.meta).length === 0 ? {} : { meta: media.meta }),
+          ...(Object.keys(meta).length === 0 ? {} : { meta }),
         }
       })
+      return found ?? { outcome: 'not_found' }
     },
     async head(key, { signal } = {}) {
       checkKey(key)
-      return reading(key, signal, async () => {
-        const metadata = await metadataOf(key)
-        if (metadata === null) return { outcome: 'not_found' }
-        const { token, size, last_modified_ms } = listed(key, metadata)
-        return { outcome: 'ok', token, size, ...(last_modified_ms === undefined ? {} : { last_modified_ms }) }
-      })
+      const metadata = await reading(key, signal, async (bucket) => bucket.file(key).getMetadata())
+      if (metadata === null) return { outcome: 'not_found' }
+      const { token, size, last_modified_ms } = listed(key, metadata[0] as Resource)
+      return { outcome: 'ok', token, size, ...(last_modified_ms === undefined ? {} : { last_modified_ms }) }
     },
     async put(key, bytes, precondition, { signal, meta } = {}): Promise<PutResult> {
       checkKey(key)
       if (signal?.aborted === true) return { outcome: 'unknown' }
       const condition = generationCondition(precondition)
       if (condition === null) return { outcome: 'precondition_failed' }
+      const put = async (bucket: Bucket): Promise<Resource> =>
+        upload(bucket.file(key), bytes, { condition, meta })
       try {
-        const stored = await unlessAborted(signal, upload(key, bytes, { condition, meta }))
+        const stored = await unlessAborted(signal, asking(key, put))
         if (stored === ABORTED || stored.generation === undefined) return { outcome: 'unknown' }
         const { generation, md5Hash } = stored
         return {
@@ -158,6 +151,7 @@ export function gcsStore(options: GcsOptions): MaintenanceStore & Certifiable {
           token: tokenOf({ generation: String(generation), md5: md5Hash ?? null }, format),
         }
       } catch (error) {
+        if (error instanceof StoreError) return putWithoutCredentials(error)
         const reply = replyOf(error)
         return reply === null ? classifyPutFailure(error) : classifyPutRefusal(key, reply, precondition)
       }
@@ -166,54 +160,86 @@ export function gcsStore(options: GcsOptions): MaintenanceStore & Certifiable {
       checkKey(key)
       const generation = token === undefined ? undefined : generationOf(token)
       if (generation === null) return { outcome: 'precondition_failed' }
-      return reading(key, signal, async () => {
+      const outcome = await reading(key, signal, async (bucket) => {
         try {
-          await fileOf(key).delete(generation === undefined ? {} : { ifGenerationMatch: generation })
-          return { outcome: 'ok' }
+          await bucket.file(key).delete(generation === undefined ? {} : { ifGenerationMatch: generation })
+          return 'ok'
         } catch (error) {
           const reply = replyOf(error)
-          if (reply === null) throw error
-          return { outcome: classifyDelete(key, reply) }
+          if (reply?.status === 412) return classifyDelete(key, reply)
+          throw error
         }
       })
+      return { outcome: outcome ?? 'ok' }
     },
     async listPage(request, { signal } = {}) {
-      return reading(request.prefix, signal, async () =>
-        listByPrefix(request, async ({ prefix, start_after, limit }) => {
-          try {
-            const [files] = await bucket.getFiles({
+      checkListRequest(request)
+      return listByPrefix(request, async ({ prefix, start_after, limit }) => {
+        const objects: ListedObject[] = []
+        let pageToken: string | undefined
+        do {
+          const page = await reading(prefix, signal, async (bucket) =>
+            bucket.getFiles({
               prefix,
               // startOffset is inclusive: ask for one more and drop the start itself.
-              maxResults: limit + 1,
+              maxResults: Math.min(LIST_LIMIT_MAX, limit + 1 - objects.length),
               autoPaginate: false,
               ...(start_after === undefined ? {} : { startOffset: start_after }),
-            })
-            return files
-              .map((file) => listed(file.name, file.metadata as Resource))
-              .filter(({ key }) => key !== start_after)
-              .slice(0, limit)
-          } catch (error) {
-            const reply = replyOf(error)
-            if (reply === null) throw error
-            classifyRead(prefix, reply)
-            throw new StoreError('misconfigured', prefix, 'no such bucket', { cause: error })
-          }
-        }),
-      )
+              ...(pageToken === undefined ? {} : { pageToken }),
+            }),
+          )
+          if (page === null)
+            throw new StoreError('misconfigured', prefix, 'a listing was answered by "not found"')
+          const [files, next] = page
+          const found = files.map((file) => listed(file.name, file.metadata as Resource))
+          objects.push(...found.filter(({ key }) => key !== start_after))
+          pageToken = (next as { readonly pageToken?: string } | null)?.pageToken
+        } while (objects.length < limit && pageToken !== undefined)
+        return objects.slice(0, limit)
+      })
     },
     certification: {
+      conditions: GCS_CONDITIONS,
       async putWithWrongDigest(key, bytes) {
         checkKey(key)
         try {
-          await upload(key, bytes, { condition: undefined, md5: md5('not these bytes') })
+          const checksum = crc32c(new Uint8Array(1))
+          await asking(key, async (bucket) =>
+            upload(bucket.file(key), bytes, { condition: undefined, checksum }),
+          )
           return 'accepted'
         } catch (error) {
-          if (replyOf(error) === null) throw error
-          return 'refused'
+          const reply = replyOf(error)
+          if (reply === null) throw readFailure(key, error)
+          return reply.status === 400 || classifyRead(key, reply) !== 'ok' ? 'refused' : 'accepted'
         }
       },
     },
   }
+}
+
+async function upload(
+  file: File,
+  bytes: Uint8Array,
+  options: {
+    readonly condition: string | undefined
+    readonly meta?: Meta | undefined
+    readonly checksum?: string
+  },
+): Promise<Resource> {
+  const { condition, meta, checksum = crc32c(bytes) } = options
+  await file.save(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), {
+    resumable: false,
+    validation: false,
+    ...(condition === undefined ? {} : { preconditionOpts: { ifGenerationMatch: condition } }),
+    metadata: {
+      contentType: contentTypeOf(file.name),
+      cacheControl: CACHE_CONTROL,
+      crc32c: checksum,
+      ...(meta === undefined ? {} : { metadata: { ...meta } }),
+    },
+  })
+  return file.metadata as Resource
 }
 
 function createStorage({ endpoint, key_file, timeout_ms }: GcsOptions): Storage {
@@ -221,7 +247,7 @@ function createStorage({ endpoint, key_file, timeout_ms }: GcsOptions): Storage 
     retryOptions: { autoRetry: false, maxRetries: 0 },
     timeout: timeout_ms ?? TIMEOUT_MS,
     ...(endpoint === undefined ? {} : { apiEndpoint: endpoint, projectId: 'none' }),
-    ...(key_file === undefined ? {} : { keyFilename: key_file }),
+    ...(key_file === undefined ? {} : { keyFilename: key_file, useAuthWithCustomEndpoint: true }),
   })
 }
 
@@ -233,31 +259,21 @@ interface Resource {
   readonly updated?: string
 }
 
-/** An answer to a media read: its headers, and its body where there is one. */
-interface Media {
-  readonly reply: GcsReply
-  readonly body: AsyncIterable<Uint8Array> | null
-  readonly meta: Meta
-}
-
-/** `download()` hides the generation; the stream's response event has the headers of the very bytes that follow. */
-async function openMedia(file: File): Promise<Media> {
-  const stream = file.createReadStream({ validation: false, decompress: false })
+/**
+ * `download()` hides the generation; the stream's response event has the headers of the very bytes that follow. Rejects
+ * with the SDK's error for any other answer than 200.
+ */
+async function openMedia(
+  file: File,
+): Promise<{ readonly headers: RawHeaders; readonly body: AsyncIterable<Uint8Array> }> {
+  const body = file.createReadStream({ validation: false, decompress: false })
   return new Promise((resolve, reject) => {
-    stream.once('error', (error: unknown) => {
-      const reply = replyOf(error)
-      if (reply === null) reject(error instanceof Error ? error : new Error('the read failed'))
-      else resolve({ reply, body: null, meta: {} })
+    body.once('error', reject)
+    body.once('response', (response: { readonly statusCode?: number; readonly headers?: RawHeaders }) => {
+      if (response.statusCode === 200) resolve({ headers: response.headers ?? {}, body })
     })
-    stream.once('response', (response: { readonly statusCode?: number; readonly headers?: RawHeaders }) => {
-      const headers = response.headers ?? {}
-      const header = headerReader(headers)
-      const reply: GcsReply = { status: response.statusCode ?? 0, code: null, header }
-      if (reply.status === 200) resolve({ reply, body: stream, meta: metaOf(headers) })
-    })
-    // A stream starts to flow only when somebody reads it.
-    stream.pause()
-    stream.resume()
+    // The request is sent when somebody wants to read; this wants nothing yet, so that no byte is missed.
+    body.read(0)
   })
 }
 
@@ -279,27 +295,32 @@ function metaOf(headers: RawHeaders): Meta {
   )
 }
 
-/** What an SDK error says of the answer; null when there was none. */
+/** What an SDK error says of the store's answer; null when it did not give one. */
 function replyOf(error: unknown): GcsReply | null {
-  if (typeof error !== 'object' || error === null || !('code' in error)) return null
-  const status = typeof error.code === 'number' ? error.code : Number.NaN
-  if (!Number.isInteger(status) || status < 100) return null
-  const text = error instanceof Error ? error.message : ''
-  const first = 'errors' in error && Array.isArray(error.errors) ? (error.errors[0] as unknown) : undefined
-  const reason =
-    typeof first === 'object' && first !== null && 'reason' in first ? String(first.reason) : null
-  const response = 'response' in error ? error.response : undefined
+  // Sources of tokens fail with errors that look alike and have a status of their own.
+  if (!(error instanceof ApiError) || typeof error.code !== 'number') return null
+  const response: unknown = error.response
   const headers =
     typeof response === 'object' && response !== null && 'headers' in response
       ? (response.headers as RawHeaders)
       : {}
-  return {
-    status,
-    code: /bucket does not exist|No such bucket/i.test(text) ? 'NoSuchBucket' : reason,
-    header: headerReader(headers),
-  }
+  const reason = error.errors?.[0]?.reason ?? null
+  // Of a media read the message is the whole text of the answer.
+  return { status: error.code, code: errorCode(error.message) ?? reason, header: headerReader(headers) }
 }
 
-function md5(bytes: Uint8Array | string): string {
-  return createHash('md5').update(bytes).digest('base64')
+/** No credentials, or a source of them that refuses: `denied`. One that does not answer now: `unavailable`. */
+function credentialsFailure(key: string, cause: unknown): StoreError {
+  const text = causeText(cause)
+  const status =
+    typeof cause === 'object' && cause !== null && 'status' in cause ? Number(cause.status) : Number.NaN
+  const is_away = status >= 500 || status === 429 || isNetworkError(cause)
+  return is_away
+    ? new StoreError('unavailable', key, `the source of the credentials did not answer: ${text}`, { cause })
+    : new StoreError('denied', key, `no usable credentials: ${text}`, { cause })
+}
+
+function isNetworkError(cause: unknown): boolean {
+  const code = typeof cause === 'object' && cause !== null && 'code' in cause ? String(cause.code) : ''
+  return /^E(CONN|HOST|NET|AI_|TIMEDOUT|NOTFOUND|PIPE)/.test(code)
 }

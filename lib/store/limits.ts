@@ -47,7 +47,7 @@ export function withLimits(store: MaintenanceStore, overrides: Partial<Limits> =
         const wait_ms =
           Math.min(limits.backoff_cap_ms, limits.backoff_base_ms * 2 ** (attempt - 1)) * limits.random()
         const is_over = attempt >= limits.read_attempts || performance.now() + wait_ms >= ends_ms
-        if (!isRetryable(error) || is_over || signal?.aborted === true) throw error
+        if (!isRetryable(error, attempt) || is_over || signal?.aborted === true) throw error
         await limits.sleep(wait_ms)
       }
     }
@@ -91,8 +91,10 @@ async function once<T>(
   throw new StoreError('unavailable', key, why)
 }
 
-function isRetryable(error: unknown): boolean {
-  return error instanceof StoreError && error.code === 'unavailable'
+/** A store that did not answer; and once, bytes that changed on their way (spec/storage.md 8). */
+function isRetryable(error: unknown, attempt: number): boolean {
+  if (!(error instanceof StoreError)) return false
+  return error.code === 'unavailable' || (error.code === 'corrupt' && attempt === 1)
 }
 
 const TOOK_TOO_LONG = Symbol('took too long')

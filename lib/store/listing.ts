@@ -1,5 +1,4 @@
 /** One page of a listing from what a provider's own list call offers: a raw string prefix and an exclusive start. */
-import { checkListRequest } from './keys.ts'
 import type { ListedObject, ListPage, ListRequest } from './types.ts'
 
 /** A provider's list call: at most `limit` objects in ascending byte order, fewer only at the end. */
@@ -10,11 +9,10 @@ export type RawList = (request: {
 }) => Promise<readonly ListedObject[]>
 
 /**
- * A page in the terms of `ListRequest`. Providers match prefixes by characters, so `a/b` would also find `a/bc`: the
- * object `a/b` and the keys below `a/b/` are asked for apart (ST-31).
+ * A page in the terms of `ListRequest`, which the driver has checked. Providers match prefixes by characters, so `a/b`
+ * would also find `a/bc`: the object `a/b` and the keys below `a/b/` are asked for apart (ST-31).
  */
 export async function listByPrefix(request: ListRequest, list: RawList): Promise<ListPage> {
-  checkListRequest(request)
   const { prefix, start_after, limit } = request
   if (prefix === '' || prefix.endsWith('/')) return page(await list({ prefix, start_after, limit }), limit)
   const itself =

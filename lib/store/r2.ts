@@ -3,7 +3,7 @@
  * a failed condition (R-3). Needs nothing but the binding.
  */
 import { CACHE_CONTROL, contentTypeOf, readBody } from './content.ts'
-import { checkKey } from './keys.ts'
+import { checkKey, checkListRequest } from './keys.ts'
 import { listByPrefix } from './listing.ts'
 import { ABORTED, unlessAborted } from './network.ts'
 import { bareTag, formatToken, parseToken, type TokenFormat } from './tokens.ts'
@@ -145,6 +145,7 @@ export function r2Store(bucket: R2BucketBinding, options: R2Options = {}): Maint
       })
     },
     async listPage(request, { signal } = {}) {
+      checkListRequest(request)
       return reading(request.prefix, signal, async () =>
         listByPrefix(request, async ({ prefix, start_after, limit }) => {
           const objects: ListedObject[] = []
@@ -164,6 +165,11 @@ export function r2Store(bucket: R2BucketBinding, options: R2Options = {}): Maint
       )
     },
     certification: {
+      conditions: {
+        create: "onlyIf: { etagDoesNotMatch: '*' }",
+        replace: 'onlyIf: { etagMatches: <ETag> }',
+        delete: 'a condition',
+      },
       async putWithWrongDigest(key, bytes) {
         checkKey(key)
         const sha256 = await crypto.subtle.digest('SHA-256', new TextEncoder().encode('not these bytes'))

@@ -3,12 +3,13 @@
  * 3.1, 6). Every request is sent once; reads are repeated by `limits.ts`, writes only by the protocol.
  */
 import { AwsClient } from 'aws4fetch'
-import { CACHE_CONTROL, contentTypeOf, lengthOf, readBody, timesOf } from './content.ts'
-import { checkKey } from './keys.ts'
+import { CACHE_CONTROL, contentTypeOf, httpDateMs, lengthOf, readBody, timesOf } from './content.ts'
+import { checkKey, checkListRequest } from './keys.ts'
 import { listByPrefix } from './listing.ts'
-import { classifyPutFailure, readFailure } from './network.ts'
+import { classifyPutFailure, putWithoutCredentials, readFailure } from './network.ts'
 import {
   classifyDelete,
+  classifyHead,
   classifyPut,
   classifyRead,
   conditionHeaders,
@@ -16,6 +17,8 @@ import {
   ifMatchValue,
   isCredentialRefusal,
   metaOf,
+  S3_CONDITIONS,
+  SKEWED,
   tokenOf,
   type S3Reply,
   type S3WireOptions,
@@ -44,7 +47,7 @@ export interface S3FetchOptions extends S3WireOptions {
   readonly endpoint: string
   /** `auto` for R2. */
   readonly region: string
-  /** `refresh` is set after the store refused the last ones. */
+  /** `refresh` is set after the store refused the last ones. StoreError `denied` or `unavailable` when there are none. */
   credentials(request: { readonly refresh: boolean }): Promise<S3Credentials>
   /** Another fetch, for tests and for runtimes that bind one. */
   readonly fetch?: typeof fetch
@@ -71,11 +74,15 @@ export function s3FetchStore(options: S3FetchOptions): MaintenanceStore & Certif
   async function reply(
     request: S3Request,
   ): Promise<{ readonly reply: S3Reply; readonly response: Response }> {
-    const response = await send(request, { refresh: false })
+    const credentials = await options.credentials({ refresh: false })
+    const response = await send(request, credentials)
     const first = await replyOf(request.method, response)
     // Refused credentials prove that nothing was applied: one more attempt with fresh ones (PV-20).
     if (!isCredentialRefusal(first)) return { reply: first, response }
-    const again = await send(request, { refresh: true })
+    if (first.code === SKEWED) send.setClock(response.headers.get('date'))
+    const fresh = await options.credentials({ refresh: true })
+    if (first.code !== SKEWED && isSame(credentials, fresh)) return { reply: first, response }
+    const again = await send(request, fresh)
     return { reply: await replyOf(request.method, again), response: again }
   }
 
@@ -94,8 +101,10 @@ export function s3FetchStore(options: S3FetchOptions): MaintenanceStore & Certif
     let answer: Awaited<ReturnType<typeof reply>>
     try {
       answer = await reply(request)
+      if (answer.reply.code === null) await answer.response.body?.cancel()
     } catch (error) {
-      if (error instanceof StoreError) throw error
+      // Only the source of the credentials throws one.
+      if (error instanceof StoreError) return putWithoutCredentials(error)
       return request.signal?.aborted === true ? { outcome: 'unknown' } : classifyPutFailure(error)
     }
     return classifyPut(request.key, answer.reply, precondition, format)
@@ -122,7 +131,7 @@ export function s3FetchStore(options: S3FetchOptions): MaintenanceStore & Certif
         },
       })
       if (classifyRead(prefix, seen) === 'not_found') {
-        throw new StoreError('misconfigured', prefix, 'no such bucket')
+        throw new StoreError('misconfigured', prefix, 'a listing was answered by NoSuchKey')
       }
       const listed = parseListing(prefix, await response.text(), format)
       objects.push(...listed.objects)
@@ -157,7 +166,7 @@ export function s3FetchStore(options: S3FetchOptions): MaintenanceStore & Certif
       checkKey(key)
       return reading(key, async () => {
         const { reply: seen, response } = await reply({ method: 'HEAD', key, signal })
-        if (classifyRead(key, seen) === 'not_found') return { outcome: 'not_found' }
+        if (classifyHead(key, seen) === 'not_found') return { outcome: 'not_found' }
         const token = tokenOf(seen, format)
         if (token === null) throw new StoreError('corrupt', key, 'the answer has no ETag')
         const { last_modified_ms } = timesOf(response.headers.get('last-modified'), null)
@@ -191,6 +200,7 @@ export function s3FetchStore(options: S3FetchOptions): MaintenanceStore & Certif
       })
     },
     async listPage(request, { signal } = {}) {
+      checkListRequest(request)
       return reading(request.prefix, async () =>
         listByPrefix(request, async ({ prefix, start_after, limit }) =>
           listRaw(prefix, start_after, limit, signal),
@@ -198,20 +208,22 @@ export function s3FetchStore(options: S3FetchOptions): MaintenanceStore & Certif
       )
     },
     certification: {
+      conditions: S3_CONDITIONS,
       withIfMatchStyle: (if_match_style) => s3FetchStore({ ...options, if_match_style }),
       withConditionalDelete: () => s3FetchStore({ ...options, conditional_delete: true }),
       async putWithWrongDigest(key, bytes) {
         checkKey(key)
         const headers = { ...(await objectHeaders(key, bytes)), 'content-md5': WRONG_MD5 }
         const { reply: seen } = await reply({ method: 'PUT', key, body: bytes, headers, signal: undefined })
-        return seen.status >= 400 ? 'refused' : 'accepted'
+        return seen.status === 400 || classifyRead(key, seen) !== 'ok' ? 'refused' : 'accepted'
       },
       async getIfChanged(key, token) {
         checkKey(key)
         const headers = { 'if-none-match': ifMatchValue(token, style) ?? '' }
         const { reply: seen, response } = await reply({ method: 'GET', key, headers, signal: undefined })
-        await response.body?.cancel()
-        return seen.status === 304 ? 'not_modified' : 'sent'
+        if (seen.status === 304) return 'not_modified'
+        if (classifyRead(key, seen) === 'ok') await response.body?.cancel()
+        return 'sent'
       },
     },
   }
@@ -220,14 +232,23 @@ export function s3FetchStore(options: S3FetchOptions): MaintenanceStore & Certif
 /** 16 bytes that are the MD5 of nothing in particular. */
 const WRONG_MD5 = btoa('tidemark-doctor!')
 
-/** Signs and sends; never follows a redirect, never retries (spec/providers.md Q-7, 6). */
-function sender(
-  options: S3FetchOptions,
-): (request: S3Request, attempt: { readonly refresh: boolean }) => Promise<Response> {
+/** Signs and sends one request. */
+interface Sender {
+  (request: S3Request, credentials: S3Credentials): Promise<Response>
+  /** Sign by the store's clock from now on. */
+  setClock(date: string | null): void
+}
+
+/** Never follows a redirect, never retries (spec/providers.md Q-7, 6). */
+function sender(options: S3FetchOptions): Sender {
   const doFetch = options.fetch ?? fetch
   const base = `${options.endpoint.replace(/\/+$/, '')}/${options.bucket}`
-  return async ({ method, key, query, headers, body, signal }, attempt) => {
-    const credentials = await options.credentials(attempt)
+  let ahead_ms = 0
+
+  async function send(
+    { method, key, query, headers, body, signal }: S3Request,
+    credentials: S3Credentials,
+  ): Promise<Response> {
     const client = new AwsClient({
       accessKeyId: credentials.access_key_id,
       secretAccessKey: credentials.secret_access_key,
@@ -242,10 +263,29 @@ function sender(
       method,
       headers: { 'x-amz-content-sha256': await sha256Hex(body ?? new Uint8Array()), ...headers },
       ...(body === undefined ? {} : { body: body.slice() }),
-      aws: { allHeaders: true },
+      aws: { allHeaders: true, datetime: amzDate(Date.now() + ahead_ms) },
     })
     return doFetch(signed, { redirect: 'manual', ...(signal === undefined ? {} : { signal }) })
   }
+
+  return Object.assign(send, {
+    setClock(date: string | null) {
+      ahead_ms = (httpDateMs(date) ?? Date.now()) - Date.now()
+    },
+  })
+}
+
+/** `20260731T120000Z` */
+function amzDate(at_ms: number): string {
+  return new Date(at_ms).toISOString().replaceAll(/[-:]|\.\d{3}/g, '')
+}
+
+function isSame(a: S3Credentials, b: S3Credentials): boolean {
+  return (
+    a.access_key_id === b.access_key_id &&
+    a.secret_access_key === b.secret_access_key &&
+    a.session_token === b.session_token
+  )
 }
 
 /** Headers of every object that is stored. MD5 is sent where the runtime can compute it (Q-5); SHA-256 is signed anyway. */

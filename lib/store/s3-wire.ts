@@ -65,6 +65,16 @@ const CONFLICT_CODES: ReadonlySet<string> = new Set([
   'OperationAborted',
 ])
 
+/** The body did not arrive whole: whether the store gave up before or after it evaluated the condition is not said. */
+const INCOMPLETE_CODES: ReadonlySet<string> = new Set(['RequestTimeout', 'IncompleteBody'])
+
+/** The body arrived and was not what its digest says. */
+const DIGEST_CODES: ReadonlySet<string> = new Set([
+  'BadDigest',
+  'XAmzContentSHA256Mismatch',
+  'XAmzContentChecksumMismatch',
+])
+
 /** Throttled. MinIO's `SlowDownWrite` is not here: it may come after a part of the write. */
 const SLOW_DOWN_CODES: ReadonlySet<string> = new Set(['SlowDown', 'ServerBusy'])
 
@@ -74,6 +84,9 @@ const CREDENTIAL_CODES: ReadonlySet<string> = new Set([
   'TokenRefreshRequired',
   'InvalidToken',
 ])
+
+/** The store's clock and ours differ by more than SigV4 allows. */
+export const SKEWED = 'RequestTimeTooSkewed'
 
 /** True for a definite refusal of the credentials or the clock: nothing was applied, fresh ones may pass. */
 export function isCredentialRefusal(reply: S3Reply): boolean {
@@ -101,13 +114,16 @@ export function classifyPut(
   if (status === 409 && CONFLICT_CODES.has(code)) return noEffect(reply)
   if (status === 429 || (status === 503 && SLOW_DOWN_CODES.has(code))) return noEffect(reply)
   if (status === 404 && code !== 'NoSuchBucket') {
-    return isUpdate(precondition) ? { outcome: 'precondition_failed' } : { outcome: 'unknown' }
+    // Only the store itself says NoSuchKey; any other 404 is somebody in between.
+    return code === 'NoSuchKey' && isUpdate(precondition)
+      ? { outcome: 'precondition_failed' }
+      : { outcome: 'unknown' }
   }
   if (isCredentialRefusal(reply)) throw denied(key, reply)
-  if (status === 400 && (code === 'BadDigest' || code === 'XAmzContentSHA256Mismatch')) {
+  if (status === 400 && DIGEST_CODES.has(code)) {
     throw new StoreError('corrupt', key, `the bytes changed on their way to the store (${code})`)
   }
-  if (status === 400 && code === 'RequestTimeout') return { outcome: 'unknown' }
+  if (status === 400 && INCOMPLETE_CODES.has(code)) return { outcome: 'unknown' }
   if (status === 409 || status === 408 || (status >= 500 && status !== 501)) return { outcome: 'unknown' }
   throw misconfigured(key, reply)
 }
@@ -121,28 +137,44 @@ function noEffect(reply: S3Reply): PutResult {
   return retry_after_ms === undefined ? { outcome: 'no_effect' } : { outcome: 'no_effect', retry_after_ms }
 }
 
-/** What a read came to: found, not found, or thrown. A 403 is never "absent" (PV-13). */
+/**
+ * What a read came to: found, not found, or thrown. A 403 is never "absent" (PV-13), and neither is a 404 that does not
+ * say NoSuchKey: it came from a load balancer or a wrong address.
+ */
 export function classifyRead(key: string, reply: S3Reply): 'ok' | 'not_found' {
   const { status, code } = reply
   if (status === 200 || status === 206) return 'ok'
-  if (status === 404 && code !== 'NoSuchBucket') return 'not_found'
+  if (status === 404 && code === 'NoSuchKey') return 'not_found'
   if (isCredentialRefusal(reply)) throw denied(key, reply)
-  if (status === 408 || status === 409 || status === 429 || (status >= 500 && status !== 501)) {
+  if (isTransient(status) || (status === 404 && code !== 'NoSuchBucket')) {
     throw new StoreError('unavailable', key, `the store answered ${describe(reply)}`)
   }
   throw misconfigured(key, reply)
+}
+
+function isTransient(status: number): boolean {
+  return status === 408 || status === 409 || status === 429 || (status >= 500 && status !== 501)
+}
+
+/** A HEAD has no body: its 404 is "absent, or no such bucket" (spec/providers.md 1). */
+export function classifyHead(key: string, reply: S3Reply): 'ok' | 'not_found' {
+  return reply.status === 404 ? 'not_found' : classifyRead(key, reply)
 }
 
 /** A delete: what is not there is deleted (ST-10). */
 export function classifyDelete(key: string, reply: S3Reply): 'ok' | 'precondition_failed' {
   if (reply.status === 204) return 'ok'
   if (reply.status === 412) return 'precondition_failed'
+  if (reply.status === 501) {
+    throw new StoreError('unsupported', key, `the store cannot delete one version only: ${describe(reply)}`)
+  }
   classifyRead(key, reply)
   return 'ok'
 }
 
 function denied(key: string, reply: S3Reply): StoreError {
-  return new StoreError('denied', key, `the store refused the credentials: ${describe(reply)}`)
+  const why = reply.code === SKEWED ? 'the clock of this machine' : 'the credentials'
+  return new StoreError('denied', key, `the store refused ${why}: ${describe(reply)}`)
 }
 
 function misconfigured(key: string, reply: S3Reply): StoreError {
@@ -151,6 +183,13 @@ function misconfigured(key: string, reply: S3Reply): StoreError {
 
 function describe({ status, code }: S3Reply): string {
   return code === null ? String(status) : `${status} ${code}`
+}
+
+/** How conditions are spelled on this wire. */
+export const S3_CONDITIONS = {
+  create: 'If-None-Match: *',
+  replace: 'If-Match: <ETag>',
+  delete: 'If-Match: <ETag>',
 }
 
 /** `<Code>` of an S3 error body, by a bounded scan (Q-8). */

@@ -13,16 +13,19 @@ import {
   type PutObjectCommandInput,
 } from '@aws-sdk/client-s3'
 import { CACHE_CONTROL, contentTypeOf, lengthOf, readBody, timesOf } from './content.ts'
-import { checkKey } from './keys.ts'
+import { checkKey, checkListRequest } from './keys.ts'
 import { listByPrefix } from './listing.ts'
-import { classifyPutFailure, readFailure } from './network.ts'
+import { causeText, classifyPutFailure, putWithoutCredentials, readFailure } from './network.ts'
 import {
   classifyDelete,
+  classifyHead,
   classifyPut,
   classifyRead,
   conditionHeaders,
   ifMatchValue,
   isCredentialRefusal,
+  S3_CONDITIONS,
+  SKEWED,
   tokenOf,
   type S3Reply,
   type S3WireOptions,
@@ -54,6 +57,9 @@ export interface S3Options extends S3WireOptions {
 const CONNECT_MS = 3_000
 const REQUEST_MS = 30_000
 
+/** For the small objects of certification. */
+const UNLIMITED = { announced: undefined, bytes_max: undefined }
+
 /** Sends one command; the SDK's own retries are off. */
 type Call<Output> = (http: { readonly abortSignal?: AbortSignal }) => Promise<Output>
 
@@ -72,6 +78,16 @@ export function s3Store(options: S3Options): MaintenanceStore & Certifiable {
   const conditional_delete = options.conditional_delete ?? false
   const client = createClient(options)
 
+  /** Before anything is sent, so that a failure here is never taken for the store's. The SDK caches what it gets. */
+  async function fetchCredentials(key: string, forceRefresh: boolean): Promise<void> {
+    try {
+      await client.config.region()
+      await client.config.credentials({ forceRefresh })
+    } catch (cause) {
+      throw credentialsFailure(key, cause)
+    }
+  }
+
   async function once<Output extends object>(
     call: Call<Output>,
     signal: AbortSignal | undefined,
@@ -82,26 +98,31 @@ export function s3Store(options: S3Options): MaintenanceStore & Certifiable {
       return { output, reply: { status: statusOf(output) ?? 0, code: null, header: (name) => headers[name] } }
     } catch (error) {
       const status = statusOf(error)
-      if (status === null) throw error
+      // An answer that is a success and still cannot be read is none.
+      if (status === null || status < 300) throw error
       const headers = headersOf(error)
-      const code = error instanceof Error ? error.name : null
-      return { output: null, reply: { status, code, header: (name) => headers[name] } }
+      return { output: null, reply: { status, code: codeOf(error), header: (name) => headers[name] } }
     }
   }
 
   /** Refused credentials prove that nothing was applied: one more attempt with fresh ones (PV-20). */
   async function send<Output extends object>(
+    key: string,
     call: Call<Output>,
     signal: AbortSignal | undefined,
   ): Promise<Answer<Output>> {
     const first = await once(call, signal)
-    if (!isCredentialRefusal(first.reply) || options.credentials !== undefined) return first
-    await client.config.credentials({ forceRefresh: true })
+    if (!isCredentialRefusal(first.reply)) return first
+    // The SDK has set its clock by the refusal; credentials that were given to us cannot be fetched again.
+    if (first.reply.code === SKEWED) return once(call, signal)
+    if (options.credentials !== undefined) return first
+    await fetchCredentials(key, true)
     return once(call, signal)
   }
 
   async function reading<T>(key: string, call: () => Promise<T>): Promise<T> {
     try {
+      await fetchCredentials(key, false)
       return await call()
     } catch (error) {
       throw readFailure(key, error)
@@ -115,11 +136,14 @@ export function s3Store(options: S3Options): MaintenanceStore & Certifiable {
   ): Promise<ReturnType<typeof classifyPut>> {
     let answer: Answer<unknown>
     try {
+      await fetchCredentials(input.Key, false)
       answer = await send(
+        input.Key,
         async (http) => client.send(new PutObjectCommand({ Bucket, ...input }), http),
         signal,
       )
     } catch (error) {
+      if (error instanceof StoreError) return putWithoutCredentials(error)
       return signal?.aborted === true ? { outcome: 'unknown' } : classifyPutFailure(error)
     }
     return classifyPut(input.Key, answer.reply, precondition, format)
@@ -141,12 +165,12 @@ export function s3Store(options: S3Options): MaintenanceStore & Certifiable {
         ...(after === undefined ? {} : { StartAfter: after }),
       }
       const { reply, output } = await send(
+        prefix,
         async (http) => client.send(new ListObjectsV2Command(input), http),
         signal,
       )
-      if (output === null) {
-        classifyRead(prefix, reply)
-        throw new StoreError('misconfigured', prefix, 'no such bucket')
+      if (classifyRead(prefix, reply) === 'not_found' || output === null) {
+        throw new StoreError('misconfigured', prefix, 'a listing was answered by NoSuchKey')
       }
       const page = (output.Contents ?? []).map(
         ({ Key = '', Size = 0, ETag = '', LastModified }): ListedObject => ({
@@ -169,6 +193,7 @@ export function s3Store(options: S3Options): MaintenanceStore & Certifiable {
       checkKey(key)
       return reading(key, async () => {
         const { reply, output } = await send(
+          key,
           async (http) => client.send(new GetObjectCommand({ Bucket, Key: key }), http),
           signal,
         )
@@ -191,10 +216,11 @@ export function s3Store(options: S3Options): MaintenanceStore & Certifiable {
       checkKey(key)
       return reading(key, async () => {
         const { reply } = await send(
+          key,
           async (http) => client.send(new HeadObjectCommand({ Bucket, Key: key }), http),
           signal,
         )
-        if (classifyRead(key, reply) === 'not_found') return { outcome: 'not_found' }
+        if (classifyHead(key, reply) === 'not_found') return { outcome: 'not_found' }
         const token = tokenOf(reply, format)
         if (token === null) throw new StoreError('corrupt', key, 'the answer has no ETag')
         const { last_modified_ms } = timesOf(reply.header('last-modified'), null)
@@ -229,6 +255,7 @@ export function s3Store(options: S3Options): MaintenanceStore & Certifiable {
       return reading(key, async () => {
         const input = { Bucket, Key: key, ...(match === null ? {} : { IfMatch: match }) }
         const { reply } = await send(
+          key,
           async (http) => client.send(new DeleteObjectCommand(input), http),
           signal,
         )
@@ -236,6 +263,7 @@ export function s3Store(options: S3Options): MaintenanceStore & Certifiable {
       })
     },
     async listPage(request, { signal } = {}) {
+      checkListRequest(request)
       return reading(request.prefix, async () =>
         listByPrefix(request, async ({ prefix, start_after, limit }) =>
           listRaw(prefix, start_after, limit, signal),
@@ -243,6 +271,7 @@ export function s3Store(options: S3Options): MaintenanceStore & Certifiable {
       )
     },
     certification: {
+      conditions: S3_CONDITIONS,
       withIfMatchStyle: (if_match_style) => s3Store({ ...options, if_match_style }),
       withConditionalDelete: () => s3Store({ ...options, conditional_delete: true }),
       async putWithWrongDigest(key, bytes) {
@@ -250,19 +279,23 @@ export function s3Store(options: S3Options): MaintenanceStore & Certifiable {
         const ContentMD5 = md5('not these bytes')
         const input = { Bucket, ...objectInput(key, bytes), ContentMD5 }
         const { reply } = await send(
+          key,
           async (http) => client.send(new PutObjectCommand(input), http),
           undefined,
         )
-        return reply.status >= 400 ? 'refused' : 'accepted'
+        return reply.status === 400 || classifyRead(key, reply) !== 'ok' ? 'refused' : 'accepted'
       },
       async getIfChanged(key, token) {
         checkKey(key)
         const input = { Bucket, Key: key, IfNoneMatch: ifMatchValue(token, style) ?? '' }
-        const { reply } = await send(
+        const { reply, output } = await send(
+          key,
           async (http) => client.send(new GetObjectCommand(input), http),
           undefined,
         )
-        return reply.status === 304 ? 'not_modified' : 'sent'
+        if (reply.status === 304) return 'not_modified'
+        if (classifyRead(key, reply) === 'ok') await readBody(key, bodyOf(output?.Body), UNLIMITED)
+        return 'sent'
       },
     },
   }
@@ -322,6 +355,28 @@ function statusOf(error: unknown): number | null {
   const metadata = error.$metadata
   if (typeof metadata !== 'object' || metadata === null || !('httpStatusCode' in metadata)) return null
   return typeof metadata.httpStatusCode === 'number' ? metadata.httpStatusCode : null
+}
+
+/** `<Code>` of the body. The SDK's own names (`NotFound`, `Unknown`) come where the store said nothing. */
+function codeOf(error: unknown): string | null {
+  return typeof error === 'object' && error !== null && 'Code' in error && typeof error.Code === 'string'
+    ? error.Code
+    : null
+}
+
+/** No credentials, or a source of them that refuses: `denied`. One that does not answer now: `unavailable`. */
+function credentialsFailure(key: string, cause: unknown): StoreError {
+  const text = causeText(cause)
+  if (text === 'Region is missing') {
+    return new StoreError('misconfigured', key, 'no region: set AWS_REGION, or AWS_ENDPOINT_URL_S3', {
+      cause,
+    })
+  }
+  const is_refusal =
+    cause instanceof Error && (cause.name === 'CredentialsProviderError' || (statusOf(cause) ?? 500) < 500)
+  return is_refusal
+    ? new StoreError('denied', key, `no usable credentials: ${text}`, { cause })
+    : new StoreError('unavailable', key, `the source of the credentials did not answer: ${text}`, { cause })
 }
 
 function objectInput(

@@ -53,7 +53,12 @@ export type HeadResult = ObjectHead | NotFound
 export type PutResult =
   | { readonly outcome: 'ok'; readonly token: Token }
   | { readonly outcome: 'precondition_failed' }
-  | { readonly outcome: 'no_effect'; readonly retry_after_ms?: number }
+  | {
+      readonly outcome: 'no_effect'
+      readonly retry_after_ms?: number
+      /** For the log, where the driver knows more than that the store was busy. */
+      readonly cause?: StoreError
+    }
   | { readonly outcome: 'unknown' }
 
 /** What every call takes. */
@@ -133,6 +138,8 @@ export type DeleteResult = { readonly outcome: 'ok' } | { readonly outcome: 'pre
  * same bucket with another assumption about it; the two probes send requests that no protocol needs.
  */
 export interface CertificationHooks {
+  /** How a condition is spelled on this wire, for the vendor who is told that it was not honoured. */
+  readonly conditions: { readonly create: string; readonly replace: string; readonly delete: string }
   withIfMatchStyle?(style: 'quoted' | 'unquoted'): MaintenanceStore & Certifiable
   withConditionalDelete?(): MaintenanceStore & Certifiable
   /** Put with a digest that does not fit the bytes (K-9). */

@@ -197,6 +197,7 @@ describe('TIDEMARK_TABLES', () => {
     ['null', 'null'],
     ['a location that is a number', `{"${TABLE}":1}`],
     ['nothing at all', ''],
+    ['the same id twice', `{"${TABLE}":"a","${TABLE}":"b"}`],
   ])('%s is refused', (_name, map) => {
     expect(problemsOf(tables(map))).toEqual([
       'TIDEMARK_TABLES: expected a JSON object of table id to location or null',
@@ -211,6 +212,12 @@ describe('TIDEMARK_TABLES', () => {
       ])
     },
   )
+
+  test('one table in two spellings is refused: its log would be where the last one says', () => {
+    expect(problemsOf(tables(JSON.stringify({ [TABLE]: 'a', [TABLE.toUpperCase()]: 'b' })))).toEqual([
+      `TIDEMARK_TABLES: ${TABLE} is there twice`,
+    ])
+  })
 
   test('every wrong entry has its line', () => {
     expect(

@@ -167,9 +167,12 @@ describe.each(STORES)('coordinator.md 14.1 with faults on $name', ({ make }) => 
     const helper = at.process({ clock: testClock(START_MS + TTL_MS), wrap: failing('finalize') })
     expect((await helper.commit(other.call)).status).toBe(503)
     expect(await at.picture(n)).toEqual({ ...COMMITTED, state: '{n, K@v}', staged: ['K', 'L'] })
+    const { revision } = await at.state()
     slow.goOn()
     expect(at.told(await answer, n)).toBe('200 v')
     expect((await at.picture(n)).state).toBe('{v, null}')
+    // One write, the finalize: a release in between would have shown a state without the version.
+    expect((await at.state()).revision).toBe(revision + 1)
   })
 
   describe('CO-22: expires_at_ms lies a year ahead (CK-2)', () => {

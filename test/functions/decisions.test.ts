@@ -3,7 +3,14 @@ import { describe, expect, test } from 'vitest'
 import { fullInflight, fullMarker, heldBeforeRead, leaveIn } from '../support/crash-windows.ts'
 import { sha256Hex } from '../support/service.ts'
 import { STORES } from '../support/stores.ts'
-import { logKey, useTables, waitUntil, type Table, type Writer } from '../support/tables.ts'
+import {
+  logKey,
+  useTables,
+  waitUntil,
+  type ProcessOptions,
+  type Table,
+  type Writer,
+} from '../support/tables.ts'
 
 /** One version is there before: `n` is 0, `v` is 1. */
 const n = 0
@@ -213,6 +220,52 @@ describe.each(STORES)('coordinator.md 6.3 on $name', ({ make }) => {
     ])
   })
 
+  describe('6.2: a marker read after the state is final, and decides before everything else (G-7)', () => {
+    interface SlowReplay {
+      goOn(): void
+      answer(): Promise<string>
+    }
+
+    /** A replay of K that has read "no marker" and is about to read the state. */
+    async function slowReplay(at: Table, k: Writer, options: ProcessOptions = {}): Promise<SlowReplay> {
+      const slow = heldBeforeRead(at, '/delta/coordinator/', 1, options)
+      const answer = slow.service.commit(k.call)
+      await slow.reached
+      expect(at.told(await at.service.commit(k.call), n)).toBe('200 v')
+      return { goOn: slow.goOn, answer: async () => at.told(await answer, n) }
+    }
+    const dropped = { resolver: { mode: 'static', tables: new Map() } } satisfies ProcessOptions
+
+    test('D-8: 200 while the next writer is between reserve and finalize', async () => {
+      const at = await table()
+      const k = await at.writer('K', n)
+      const slow = await slowReplay(at, k)
+      await leaveIn(at, 'W1', await at.writer('L', v), 'tidemark')
+      const before = await at.bucket.all()
+      slow.goOn()
+      expect(await slow.answer()).toBe('200 v')
+      expect(await at.bucket.all()).toEqual(before)
+    })
+
+    test('D-8: 200 while the next reservation cannot be helped', async () => {
+      const at = await table()
+      const k = await at.writer('K', n)
+      const slow = await slowReplay(at, k, dropped)
+      await leaveIn(at, 'W1', await at.writer('L', v), 'arco')
+      slow.goOn()
+      expect(await slow.answer()).toBe('200 v')
+    })
+
+    test('D-9: 200 after the table was dropped (CO-26)', async () => {
+      const at = await table()
+      const k = await at.writer('K', n)
+      const slow = await slowReplay(at, k, dropped)
+      await at.committed('L', v)
+      slow.goOn()
+      expect(await slow.answer()).toBe('200 v')
+    })
+  })
+
   describe('D-9: the version is taken', () => {
     /** Log v holds what `writer` staged, and the state knows of it; nothing says whose commit it is. */
     async function takenBy(at: Table, text: string, state: Record<string, unknown> = {}): Promise<void> {
@@ -245,6 +298,17 @@ describe.each(STORES)('coordinator.md 6.3 on $name', ({ make }) => {
       waitUntil(at.clock, 'after TTL')
       expect(at.told(await at.service.commit(k.call), n)).toBe('409 outcome_unverifiable')
       expect((await at.picture(n)).state).toBe('{v, null}')
+    })
+
+    test('the same after this request has finished an older reservation that was left behind', async () => {
+      const at = await table()
+      const old = await at.writer('L', n)
+      const k = await at.writer('K', v)
+      await at.bucket.write(logKey(at.root, v), old.payload)
+      await at.bucket.write(logKey(at.root, v + 1), k.payload)
+      await at.setState({ latest_version: v + 1, inflight: fullInflight(at, old), revision: 9 })
+      expect(at.told(await at.service.commit(k.call), n)).toBe('409 outcome_unverifiable')
+      expect((await at.picture(n)).markers).toEqual(['L@v'])
     })
 
     test('by exactly these bytes, and last_commit says it was another key: stale_read_version', async () => {

@@ -4,7 +4,7 @@
  */
 import { describe, test } from 'vitest'
 import { RECOVERIES, REFUSALS, ROWS } from '../support/commit-cases.ts'
-import { EXTENTS, FAULT_KINDS, faultPoints } from '../support/fault-points.ts'
+import { EXTENTS, FAULT_KINDS, faultPairs, faultPoints } from '../support/fault-points.ts'
 import { runBaseline, runFault } from '../support/fault-runs.ts'
 
 describe.each([...ROWS, ...REFUSALS, ...RECOVERIES])('$row', async (it) => {
@@ -18,4 +18,21 @@ describe.each([...ROWS, ...REFUSALS, ...RECOVERIES])('$row', async (it) => {
       })
     }
   }
+  test('every two operations, the faults in turn (C1, C8, C11, C12, C14)', async () => {
+    for (const point of faultPairs(baseline.wire)) await runFault(it, 'memory', point, baseline)
+  })
+})
+
+/** Where log entries say whose they are, what the payload's loss leaves open is found there (R25). */
+const ATTRIBUTED = [...ROWS, ...REFUSALS].filter(({ row }) => /payload gone|staged object gone|^W/.test(row))
+
+describe.each(ATTRIBUTED)('with owner metadata: $row', async (it) => {
+  const baseline = await runBaseline(it, 'metadata')
+  test.each(EXTENTS)('%s (C1, C8, C11, C12, C14)', async (extent) => {
+    for (const kind of FAULT_KINDS) {
+      for (const point of faultPoints(baseline.wire, kind, extent)) {
+        await runFault(it, 'metadata', point, baseline)
+      }
+    }
+  })
 })

@@ -270,6 +270,7 @@ describe.each(STORES)('coordinator.md 6.5 on $name', ({ make }) => {
     const dead = await at.process({ wrap: dyingAfter(2) }).commit(l.call)
     expect(dead.status).toBe(503)
     expect(await at.picture(n)).toEqual({ ...DONE, state: '{v, L@v+1}', staged: ['K', 'L'] })
+    expect((await at.state()).last_commit.commit_id).toBe(k.call.idempotency_key)
     expect(at.told(await at.service.commit(k.call), n)).toBe('200 v')
     expect(at.told(await at.service.commit(l.call), n)).toBe('200 v+1')
   })

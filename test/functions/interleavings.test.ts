@@ -144,6 +144,19 @@ describe.each(STORES)('two processes on $name', ({ make }) => {
       expect(at.told(await slow_answer, n)).toBe('200 v')
       expect(await at.picture(n)).toEqual(ONCE)
     })
+
+    test('X4: and somebody else has committed on top of it meanwhile: still 200', async () => {
+      const at = await table()
+      const { call } = await at.writer('K', n)
+      const next = await at.writer('L', n + 1)
+      const slow = heldBeforeRead(at, '/delta/coordinator/', 1)
+      const slow_answer = slow.service.commit(call)
+      await slow.reached
+      expect(at.told(await at.process().commit(call), n)).toBe('200 v')
+      expect(at.told(await at.process().commit(next.call), n)).toBe('200 v+1')
+      slow.goOn()
+      expect(at.told(await slow_answer, n)).toBe('200 v')
+    })
   })
 
   describe('9.3 the same key with two bodies', () => {

@@ -175,6 +175,33 @@ describe('a failure', () => {
     })
   })
 
+  const ENOSPC = new Error('ENOSPC: no space left on device')
+  const silent = new StoreError('unavailable', 'k', 'the folder did not answer', { cause: ENOSPC })
+  const CAUSE = 'the folder did not answer: ENOSPC: no space left on device'
+
+  test('of the store, answered as 503: a retryable answer has its cause in the log, too, once', async () => {
+    const { service, lines } = logged(failing(silent))
+    const answer = await service.recover(freshId())
+    expect(answer.body).toMatchObject({ status: 503, reason: 'storage_unavailable' })
+    expect(lines()).toEqual([
+      expect.objectContaining({ message: 'failure', request_id: answer.body.request_id, cause: CAUSE }),
+      expect.objectContaining({ message: 'request', status: 503 }),
+    ])
+  })
+
+  test('of the store, a put that stored nothing: throttled names no cause, the log does', async () => {
+    const store = memoryStore()
+    const full: MaintenanceStore = { ...store, put: async () => ({ outcome: 'no_effect', cause: silent }) }
+    const { service, lines } = logged(full)
+    const path = `/api/v1/delta/tables/${freshId()}/commits/stage`
+    const answer = await service.request('POST', path, { payload: '{"commitInfo":{}}\n' })
+    expect(answer.body).toMatchObject({ status: 503, reason: 'throttled' })
+    expect(lines()).toEqual([
+      expect.objectContaining({ message: 'failure', request_id: answer.body.request_id, cause: CAUSE }),
+      expect.objectContaining({ message: 'request', reason: 'throttled' }),
+    ])
+  })
+
   test('of our own: the log has where it came from, the answer has nothing', async () => {
     const { service, lines } = logged(failing(new TypeError('undefined is not a marker')))
     const answer = await service.request('POST', `/api/v1/delta/tables/${freshId()}/recover`, {})

@@ -39,6 +39,13 @@ describe('R25 on a store that keeps owner metadata', () => {
     expect(await at.picture(n)).toEqual({ ...DONE, staged: [] })
   })
 
+  test('H-5: the entry names the owner and another body of its: nothing is recorded for this one (C1)', async () => {
+    const { at, k } = await attributed((owner) => ofKey(owner, sha256Hex('another body')))
+    expect((await at.service.recover(at.table_id)).body.action).toBe('abandoned')
+    expect(await at.picture(n)).toEqual({ ...DONE, markers: [], staged: [] })
+    expect(at.told(await at.service.commit(k.call), n)).toBe('409 key_reuse')
+  })
+
   test('H-7: the entry names another key: foreign, policy adopt does not change that', async () => {
     const { at } = await attributed((k) => ({
       ...ofKey(k),
@@ -80,6 +87,21 @@ describe('R25 on a store that keeps owner metadata', () => {
     await at.setState({ latest_version: v, inflight: null, revision: 4 })
     expect(at.told(await at.service.commit(k.call), n)).toBe('409 key_reuse')
   })
+
+  test.each(['gone', 'there'])(
+    'the entry names this key and no request, its payload is %s: not definite (C11)',
+    async (payload) => {
+      const { at, k } = await attributed((owner) => ({
+        'tidemark-commit-id': sha256Hex(owner.call.idempotency_key),
+      }))
+      await at.setState({ latest_version: v, inflight: null, revision: 4 })
+      const staged_version =
+        payload === 'there' ? await at.bucket.write(k.call.staged_path, k.payload) : k.call.staged_version
+      const answer = await at.service.commit({ ...k.call, staged_version })
+      expect(at.told(answer, n)).toBe('409 outcome_unverifiable')
+      expect((await at.picture(n)).markers).toEqual([])
+    },
+  )
 
   test('D-6: says whether the version exists', async () => {
     const { at, k } = await attributed(() => ({}))

@@ -70,6 +70,7 @@ async function expectReplay(world: World, writer: Writer): Promise<void> {
   expect(viewTable(world, await readBucket(world.store))).toEqual({
     latest_version: 1,
     inflight: null,
+    last_commit: 'L',
     log: { 0: 'K', 1: 'L' },
     markers: { K: 0, L: 1 },
   })

@@ -8,12 +8,8 @@ import type { MaintenanceStore } from '../../lib/store/types.ts'
 import { withWire } from '../support/contract/ambiguous-puts.ts'
 import type { ContractStore } from '../support/contract/row.ts'
 import { CONTRACT_IDS, CONTRACT_ROWS, contractContext, storeContract } from '../support/store-contract.ts'
+import { STORE_COLUMNS } from '../support/store-columns.ts'
 import { folderStore } from '../support/stores.ts'
-
-const NO_WIRE_OF_ITS_OWN = {
-  'ST-32': 'this store lists in order',
-  '304': 'this store does not speak HTTP',
-}
 
 const MEMORY: readonly (MemoryOptions & { readonly name: string })[] = [
   { name: 'memory, counter tokens, plain', tokens: 'counter', token_format: 'plain' },
@@ -25,7 +21,7 @@ const MEMORY: readonly (MemoryOptions & { readonly name: string })[] = [
 for (const { name, ...options } of MEMORY) {
   storeContract(name, () => memoryContract(options), {
     has_content_tokens: options.tokens === 'content',
-    not_applicable: NO_WIRE_OF_ITS_OWN,
+    not_applicable: STORE_COLUMNS.memory.not_applicable,
   })
 }
 
@@ -42,7 +38,7 @@ for (const token_format of ['plain', 'reference'] as const) {
         close,
       }
     },
-    { not_applicable: NO_WIRE_OF_ITS_OWN },
+    { not_applicable: STORE_COLUMNS.folder.not_applicable },
   )
 }
 

@@ -112,7 +112,6 @@ describe('a read', () => {
   const FINAL: readonly StoreErrorCode[] = [
     'invalid_key',
     'denied',
-    'corrupt',
     'too_large',
     'misconfigured',
     'unsupported',
@@ -128,6 +127,27 @@ describe('a read', () => {
     }
     await expect(withLimits(broken).get('a')).rejects.toMatchObject({ code })
     expect(calls).toBe(1)
+  })
+
+  test.each([
+    { failures: 1, calls: 2, result: { outcome: 'ok' } },
+    { failures: 9, calls: 2, result: { code: 'corrupt' } },
+  ])('8: bytes that do not fit their checksum are read once more ($failures times)', async (expected) => {
+    const inner = memoryStore()
+    inner.seed('a', bytesOf('one'))
+    let calls = 0
+    const broken: MaintenanceStore = {
+      ...inner,
+      async get(key) {
+        calls += 1
+        if (calls <= expected.failures) throw new StoreError('corrupt', key, 'checksum')
+        return inner.get(key)
+      },
+    }
+    const read = withLimits(broken, { sleep: async () => undefined }).get('a')
+    const result = await read.catch((error: unknown) => error)
+    expect(result).toMatchObject(expected.result)
+    expect(calls).toBe(expected.calls)
   })
 
   test('a bug of the driver is not tried again', async () => {

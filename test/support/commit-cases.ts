@@ -48,11 +48,20 @@ export interface CommitCase {
   prepare(world: World, it: TestService): Promise<Act>
 }
 
-const NOTHING: TableView = { latest_version: null, inflight: null, log: {}, markers: {} }
-const K_COMMITTED: TableView = { latest_version: 0, inflight: null, log: { 0: 'K' }, markers: { K: 0 } }
+const NOTHING: TableView = { latest_version: null, inflight: null, last_commit: null, log: {}, markers: {} }
+const K_COMMITTED: TableView = {
+  latest_version: 0,
+  inflight: null,
+  last_commit: 'K',
+  log: { 0: 'K' },
+  markers: { K: 0 },
+}
+const K_RESERVED: TableView = { ...NOTHING, latest_version: -1, inflight: 'K' }
+const K_DROPPED: TableView = { ...NOTHING, latest_version: -1 }
 const BOTH_COMMITTED: TableView = {
   latest_version: 1,
   inflight: null,
+  last_commit: 'L',
   log: { 0: 'K', 1: 'L' },
   markers: { K: 0, L: 1 },
 }
@@ -149,6 +158,7 @@ export const ROWS: readonly CommitCase[] = [
     after: {
       latest_version: 2,
       inflight: null,
+      last_commit: 'K',
       log: { 0: 'foreign 0\n', 1: 'foreign 1\n', 2: 'K' },
       markers: { K: 2 },
     },
@@ -215,7 +225,7 @@ export const ROWS: readonly CommitCase[] = [
     row: 'other key, W1, before TTL',
     rounds: 2,
     answer: { status: 409, reason: 'reserved' },
-    after: { latest_version: -1, inflight: 'K', log: {}, markers: {} },
+    after: K_RESERVED,
     prepare: async (world) => otherKey(world, 'log', -1),
   },
   {
@@ -287,7 +297,7 @@ export const REFUSALS: readonly CommitCase[] = [
     rounds: null,
     answer: { status: 409, reason: 'log_conflict' },
     replays: ['log_conflict', 'stale_read_version'],
-    after: { latest_version: 1, inflight: null, log: { 0: 'K', 1: 'foreign 1\n' }, markers: { K: 0 } },
+    after: { ...K_COMMITTED, latest_version: 1, log: { 0: 'K', 1: 'foreign 1\n' } },
     async prepare(world) {
       await committedK(world)
       await foreignLog(world, 1)
@@ -309,14 +319,20 @@ export const REFUSALS: readonly CommitCase[] = [
     row: 'W1 same key, after TTL, payload gone',
     rounds: null,
     answer: { status: 404, reason: 'staged_not_found' },
-    after: { latest_version: -1, inflight: null, log: {}, markers: {} },
+    after: K_DROPPED,
     prepare: async (world) => ({ act: 'commit', writer: await lostPayloadK(world) }),
   },
   {
     row: 'other key, W1, after TTL, payload gone, commits',
     rounds: null,
     answer: { status: 200, version: 0 },
-    after: { latest_version: 0, inflight: null, log: { 0: 'L' }, markers: { L: 0 } },
+    after: {
+      latest_version: 0,
+      inflight: null,
+      last_commit: 'L',
+      log: { 0: 'L' },
+      markers: { L: 0 },
+    },
     async prepare(world) {
       await lostPayloadK(world)
       return { act: 'commit', writer: await world.writer('L', -1) }
@@ -330,7 +346,7 @@ export const RECOVERIES: readonly CommitCase[] = [
     row: 'recover, W1, before TTL',
     rounds: null,
     answer: { status: 200 },
-    after: { latest_version: -1, inflight: 'K', log: {}, markers: {} },
+    after: K_RESERVED,
     prepare: async (world) => recoverK(world, 'log'),
   },
   {
@@ -348,7 +364,7 @@ export const RECOVERIES: readonly CommitCase[] = [
     row: 'recover, W1, after TTL, payload gone',
     rounds: null,
     answer: { status: 200 },
-    after: { latest_version: -1, inflight: null, log: {}, markers: {} },
+    after: K_DROPPED,
     async prepare(world) {
       await lostPayloadK(world)
       return { act: 'recover' }
@@ -373,10 +389,9 @@ export const RECOVERIES: readonly CommitCase[] = [
     rounds: null,
     answer: { status: 200 },
     after: {
+      ...K_COMMITTED,
       latest_version: 3,
-      inflight: null,
       log: { 0: 'K', 1: 'foreign 1\n', 2: 'foreign 2\n', 3: 'foreign 3\n' },
-      markers: { K: 0 },
     },
     async prepare(world) {
       await committedK(world)

@@ -3,8 +3,8 @@
  * crash windows made by the product itself, so that two runs differ only in what the test does to them.
  */
 import { withFaults } from '../../lib/store/faults.ts'
-import type { MaintenanceStore } from '../../lib/store/types.ts'
 import { memoryStore } from '../../lib/store/memory.ts'
+import type { MaintenanceStore } from '../../lib/store/types.ts'
 import {
   commitKeys,
   testClock,
@@ -14,7 +14,7 @@ import {
   type TestService,
   type TestServiceOptions,
 } from './service.ts'
-import { folderStore, type TestStore } from './stores.ts'
+import { STORES, type TestStore } from './stores.ts'
 
 /** The table of every world. */
 export const TABLE_ID = '0194f5a0-1c00-7c3d-9b1e-2f6a4d8e0c11'
@@ -59,12 +59,17 @@ export interface World {
   close(): void
 }
 
-/** Where a world keeps its bucket. */
-export type BucketKind = 'memory' | 'folder'
+/** Where a world keeps its bucket; `metadata` is a memory store with owner metadata (R25), content tokens and a clock. */
+export type BucketKind = 'memory' | 'folder' | 'metadata'
 
-const BUCKETS: Record<BucketKind, () => TestStore> = {
-  memory: () => ({ store: memoryStore(), close: () => undefined }),
-  folder: () => folderStore(),
+function openBucket(kind: BucketKind, clock: TestClock): TestStore {
+  if (kind === 'metadata') {
+    const store = memoryStore({ meta: true, tokens: 'content', clock: () => clock.now_ms })
+    return { store, close: () => undefined }
+  }
+  const bucket = STORES.find(({ name }) => name === kind)
+  if (bucket === undefined) throw new Error(`there is no store ${kind}`)
+  return bucket.make()
 }
 
 /** The resolver of a process that has not looked at the catalog yet; without a pointer it answers as `legacy` does. */
@@ -72,8 +77,8 @@ const RESOLVER = { mode: 'auto' } as const
 
 /** Make an empty world. */
 export function openWorld(kind: BucketKind): World {
-  const { store, close } = BUCKETS[kind]()
   const clock = testClock()
+  const { store, close } = openBucket(kind, clock)
   const writers = new Map<string, Writer>()
   let ulids = 0
   const overrides = { ulid: (): string => `01JKTT0G00${String(++ulids).padStart(16, '0')}` }
@@ -137,6 +142,8 @@ export interface TableView {
   readonly latest_version: number | null
   /** Name of the writer whose reservation is in flight; null when there is none. */
   readonly inflight: string | null
+  /** Name of the writer whose commit the state says was finalized last. */
+  readonly last_commit: string | null
   /** Log entries by version, each as the name of the writer that staged it, else as its bytes. */
   readonly log: Readonly<Record<number, string>>
   /** Names of the writers that have a marker, with the version it says. */
@@ -164,6 +171,7 @@ export function viewTable(world: World, bucket: Readonly<Record<string, string>>
   return {
     latest_version: state?.latest_version ?? null,
     inflight: state?.inflight ? nameOfKey(String(state.inflight.commit_id)) : null,
+    last_commit: state?.last_commit ? nameOfKey(String(state.last_commit.commit_id)) : null,
     log: Object.fromEntries(entries),
     markers,
   }

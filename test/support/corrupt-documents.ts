@@ -201,6 +201,7 @@ export const STATE_CASES: readonly Case[] = [
 
 /** S25: paths that a reservation may not name, because somebody would read them. */
 export const FOREIGN_PATHS: Readonly<Record<string, string>> = {
+  'a longer name than a key can have': STAGED.replace(/[^/]+$/, `${'n'.repeat(900)}.json`),
   'another table': STAGED.replace(TABLE, OTHER),
   'another table by a parent segment': STAGED.replace(`${TABLE}/`, `${TABLE}/../${OTHER}/`),
   'another tenant': `tenant=rival/workspace=analytics/${STAGED}`,

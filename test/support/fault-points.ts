@@ -36,42 +36,68 @@ export const EXTENTS = [
   'all from then on',
 ] as const
 
+/** One of `EXTENTS`. */
+export type Extent = (typeof EXTENTS)[number]
+
 /** Which operations of the request the fault hits. */
 export interface FaultPoint {
   readonly kind: FaultKind
   /** Number of the first operation that is hit, from 0. */
   readonly at: number
-  readonly extent: (typeof EXTENTS)[number]
+  readonly extent: Extent | 'two operations'
+  /** The other one of two. */
+  readonly and?: { readonly kind: FaultKind; readonly at: number }
 }
 
 /** Every operation of a run without faults that can be the first to be hit. */
 export function faultPoints(
   wire: readonly FaultyCall[],
   kind: FaultKind,
-  extent: FaultPoint['extent'],
+  extent: Extent,
 ): readonly FaultPoint[] {
   return wire
     .filter((call) => {
       switch (extent) {
         case 'one operation':
+        case 'all from then on':
           return call.kind === 'put' || kind.hits_reads
         case 'one read, not repeated':
           return call.kind === 'get' && kind.hits_reads
         case 'all puts from then on':
           return call.kind === 'put'
-        case 'all from then on':
-          return true
       }
     })
     .map(({ index }) => ({ kind, at: index, extent }))
 }
 
+/** How much longer a run may become by its first fault: the second one may hit what only that one brought about. */
+const LONGER_BY = 4
+
+/** Every pair of operations, with kinds of faults that take turns. */
+export function faultPairs(wire: readonly FaultyCall[]): readonly FaultPoint[] {
+  const kinds = FAULT_KINDS.filter(({ fault }) => fault !== 'hang')
+  const kindOf = (turn: number): FaultKind => {
+    const kind = kinds[turn % kinds.length]
+    if (kind === undefined) throw new Error('there is no kind of fault')
+    return kind
+  }
+  return wire.flatMap(({ index: first }) =>
+    Array.from({ length: wire.length + LONGER_BY - first - 1 }, (_, distance): FaultPoint => {
+      const second = first + distance + 1
+      const and = { kind: kindOf(first + 3 * second), at: second }
+      return { kind: kindOf(2 * first + second), at: first, extent: 'two operations', and }
+    }),
+  )
+}
+
 /** The faults of one run. */
-export function planOf({ kind, at, extent }: FaultPoint, late: LateWrites): FaultPlan {
+export function planOf({ kind, at, extent, and }: FaultPoint, late: LateWrites): FaultPlan {
+  function fault({ fault: name }: FaultKind, key: string): Fault {
+    return name === 'late' ? { fault: 'late', until: late.hold(key) } : { fault: name }
+  }
   return (call) => {
-    if (isHit(call, at, extent)) {
-      return kind.fault === 'late' ? { fault: 'late', until: late.hold(call.key) } : { fault: kind.fault }
-    }
+    if (isHit(call, at, extent)) return fault(kind, call.key)
+    if (call.index === and?.at) return fault(and.kind, call.key)
     return kind.lands === 'before the re-send' && call.kind === 'put'
       ? { fault: 'latency', until: late.land(call.key) }
       : undefined
@@ -82,6 +108,7 @@ function isHit(call: FaultyCall, at: number, extent: FaultPoint['extent']): bool
   switch (extent) {
     case 'one operation':
     case 'one read, not repeated':
+    case 'two operations':
       return call.index === at
     case 'all puts from then on':
       return call.index >= at && call.kind === 'put'

@@ -22,10 +22,10 @@ import type { Answer, TestService } from './service.ts'
 import { forbidListing, readBucket } from './stores.ts'
 
 /** How long a hung call is waited for, ms. Every other call answers sooner. */
-const HUNG_MS: Record<BucketKind, number> = { memory: 3, folder: 250 }
+const HUNG_MS: Record<BucketKind, number> = { memory: 3, metadata: 3, folder: 250 }
 
 /** How long a released write takes to land, ms. */
-const LANDING_MS: Record<BucketKind, number> = { memory: 0, folder: 15 }
+const LANDING_MS: Record<BucketKind, number> = { memory: 0, metadata: 0, folder: 15 }
 
 /** How often the driver reads before it gives up (spec/storage.md 9). */
 const READ_ATTEMPTS = 4

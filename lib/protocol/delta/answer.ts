@@ -102,12 +102,15 @@ export function* recordAndAnswer(
 
 /**
  * R25: the log entry at `read_version + 1` says in its metadata that this key wrote it. Record, finalize, 200; with
- * another request hash it is `key_reuse`. Null when the entry does not name this key.
+ * another request hash it is `key_reuse`, without one nothing is proven. Null when the entry does not name this key.
  */
 export function* attribute(it: Commit, log: LogEntry, root: string): Protocol<CommitResult | null> {
   const { request, key, work } = it
   if (log.owner === null || log.owner.commit_id_sha256 !== key.key_hash) return null
   const version = request.read_version + 1
+  if (log.owner.request_hash === null) {
+    return { ok: false, reason: 'outcome_unverifiable', committed_version: version }
+  }
   if (log.owner.request_hash !== (yield* requestHash(request, log.sha256))) {
     return { ok: false, reason: 'key_reuse' }
   }

@@ -30,7 +30,7 @@ import {
   type SeenState,
   type Staged,
 } from './objects.ts'
-import type { CommitResult } from './outcomes.ts'
+import type { CommitResult, ResolutionFailure } from './outcomes.ts'
 import type { CommitRequest } from './request.ts'
 import { reserve } from './reserve.ts'
 import { beginRoot, keepRoot, logPathOf, needRoot, type TableRoot } from './root.ts'
@@ -231,6 +231,11 @@ function* helpOut(it: Commit, seen: Seen, inflight: Inflight, state: Coordinator
       yield* answerFromMarker(it, report.owner_marker, { state: seen.state, staged: seen.staged }),
     )
   }
+  // D-8: so does its read of our marker. A present one is final (6.2), whatever becomes of the other reservation.
+  if (report.own_marker !== null && report.help.help !== 'settled') {
+    const { own_marker } = report
+    return answered(yield* answerFromMarker(it, own_marker, { state: seen.state, staged: seen.staged }))
+  }
   switch (report.help.help) {
     case 'refused':
       return answered(report.help.failure)
@@ -309,6 +314,8 @@ function* withoutPayload(it: Commit, seen: Seen): Protocol<CommitResult> {
   const log = answers.log === undefined ? null : yield* toLog(answers.log)
   const attributed = log === null || !can_attribute ? null : yield* attribute(it, log, root.root)
   if (attributed !== null) return attributed
+  // R25: the log is asked before either answer; where it cannot be found just now, that is the answer.
+  if (work.meta && root?.ok === false && root.reason === 'storage_unavailable') return root
   const { staged_path } = request
   if (seen.staged !== null) return { ok: false, reason: 'staged_version_mismatch', staged_path }
   return {
@@ -333,7 +340,7 @@ function* versionTaken(
     last_commit?.version === version
       ? { ok: true as const, path: last_commit.delta_log_path }
       : yield* logPathOf(it.work, it.root, version)
-  if (!path.ok) return answered(path)
+  if (!path.ok) return answered(yield* withoutRoot(it, seen, path))
   const looked = yield* lookAtSlot(it, seen, version, path.path)
   if (looked.marker !== null) {
     return answered(yield* answerFromMarker(it, looked.marker, { state: seen.state, staged }))
@@ -358,6 +365,15 @@ function* versionTaken(
   )
 }
 
+/** Where the log is cannot be told, and that matters only if the marker, read after the state, is no answer (11.2). */
+function* withoutRoot(it: Commit, seen: Seen, failure: ResolutionFailure): Protocol<CommitResult> {
+  const answers = yield* issue(it.work, { marker: markerOp(it.key) })
+  const marker = yield* toMarker(it.work, it.key, answers.marker)
+  return marker === null
+    ? failure
+    : yield* answerFromMarker(it, marker, { state: seen.state, staged: seen.staged })
+}
+
 function rootOf(log_path: string): string {
   return log_path.slice(0, log_path.lastIndexOf('/_delta_log/'))
 }
@@ -380,7 +396,7 @@ function* lookAtSlot(
 function* versionAhead(it: Commit, seen: Seen, state: CoordinatorState): Protocol<StepResult> {
   const { latest_version } = state
   const path = yield* logPathOf(it.work, it.root, latest_version + 1)
-  if (!path.ok) return answered(path)
+  if (!path.ok) return answered(yield* withoutRoot(it, seen, path))
   const answers = yield* issue(it.work, { marker: markerOp(it.key), log: payloadOp(path.path) })
   const marker = yield* toMarker(it.work, it.key, answers.marker)
   if (marker !== null) {

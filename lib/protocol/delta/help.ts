@@ -31,6 +31,7 @@ import {
   type Staged,
 } from './objects.ts'
 import type { SharedFailure } from './outcomes.ts'
+import { requestHash } from './request.ts'
 import { inflightLogPath, type TableRoot } from './root.ts'
 import { sealPayload } from './seal.ts'
 import { readVersionOf, type Inflight, type LastCommit, type StateChange } from './state.ts'
@@ -186,7 +187,7 @@ function* settleLogged(
   const payload_sha256 = inflight.payload_sha256 ?? ownersPayload(inflight, found.staged)?.sha256
   const is_owners =
     payload_sha256 === undefined
-      ? log.owner?.commit_id_sha256 === key.key_hash
+      ? yield* namesRequest(log, key, inflight)
       : holdsPayload(log, payload_sha256, key.key_hash)
   const is_adopted =
     !is_owners &&
@@ -218,6 +219,12 @@ function* settleLogged(
     ...finalized(inflight, durable, it.latest_version, log, log.sha256),
     action: 'rolled_forward',
   }
+}
+
+/** R25: the entry says that this key wrote it, and for this very request. */
+function* namesRequest({ owner, sha256 }: LogEntry, key: MarkerKey, inflight: Inflight): Protocol<boolean> {
+  if (owner?.commit_id_sha256 !== key.key_hash) return false
+  return owner.request_hash === (yield* requestHash(hashedRequest(inflight), sha256))
 }
 
 /** H-8: expired, no log entry, and the payload is definitively gone. */

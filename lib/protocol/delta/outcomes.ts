@@ -22,6 +22,7 @@ export type ResolutionFailure =
   | { readonly ok: false; readonly reason: 'invalid_table_root'; readonly table_id: string }
   | { readonly ok: false; readonly reason: 'object_corrupt'; readonly object_class: string }
   | { readonly ok: false; readonly reason: 'storage_unavailable'; readonly retry_after_ms: number }
+  | { readonly ok: false; readonly reason: 'internal' }
 
 /** Refusals that stage, commit, recover and inspect share. */
 export type SharedFailure =

@@ -185,6 +185,9 @@ function resolutionFailure(error: unknown): Resolution {
   if (error instanceof StoredObjectError) {
     return { ok: false, reason: 'object_corrupt', object_class: error.object_class }
   }
-  if (error instanceof StoreError) return { ok: false, reason: 'storage_unavailable', retry_after_ms: 1000 }
-  throw error
+  if (!(error instanceof StoreError)) throw error
+  // Missing rights and a wrong configuration do not pass by themselves (spec/storage.md 8).
+  return error.code === 'unavailable'
+    ? { ok: false, reason: 'storage_unavailable', retry_after_ms: 1000 }
+    : { ok: false, reason: 'internal' }
 }

@@ -1,5 +1,5 @@
 /** Table root normalisation: from a stored location to a relative root (spec/storage.md 3.4). */
-import { isTableRoot, legacyRoot } from '../paths.ts'
+import { isTableRoot, isValidKey, legacyRoot, logPath } from '../paths.ts'
 
 /** The bucket that locations must name. `authority` is the bucket name, empty for a folder or memory. */
 export interface BucketName {
@@ -30,9 +30,13 @@ export function normaliseRoot(
   if (location === null || location === undefined) return legacyRoot(table_id)
   const relative = dropAuthority(location.trim(), context.bucket)
   if (relative === null) return null
-  const scoped = dropScopePrefix(relative, context)
+  const prefix = `tenant=${context.tenant}/workspace=${context.workspace}/`
+  // Step 4: this scope's own prefix is removed once.
+  const scoped = relative.startsWith(prefix) ? relative.slice(prefix.length) : relative
   const root = scoped.trim().replace(/^\/+/, '').replace(/\/+$/, '')
-  return root !== '' && !root.startsWith('tenant=') && isTableRoot(root) ? root : null
+  if (root === '' || root.startsWith('tenant=') || !isTableRoot(root)) return null
+  // P-10 holds for what is written under the root, or a version could be reserved and never logged.
+  return isValidKey(logPath(root, 0), prefix) ? root : null
 }
 
 /** Step 3: a URL must name the configured bucket. */
@@ -45,10 +49,4 @@ function dropAuthority(location: string, bucket: BucketName): string | null {
   if (slash < 0) return null
   const same_scheme = (SCHEME_ALIASES[scheme] ?? scheme) === bucket.scheme
   return same_scheme && rest.slice(0, slash) === bucket.authority ? rest.slice(slash + 1) : null
-}
-
-/** Step 4: this scope's own prefix is removed once. */
-function dropScopePrefix(path: string, { tenant, workspace }: RootContext): string {
-  const prefix = `tenant=${tenant}/workspace=${workspace}/`
-  return path.startsWith(prefix) ? path.slice(prefix.length) : path
 }

@@ -192,6 +192,9 @@ export function refusalOf(work: Work, error: unknown, contention_detail: string)
   if (error instanceof StoreError && error.code === 'unavailable') {
     return may_have_written ? outcomeUnknown() : unavailable()
   }
+  // Paths of requests and roots were checked before they got here: only a stored reservation can name such a key.
+  if (error instanceof StoreError && error.code === 'invalid_key')
+    return { ok: false, reason: 'state_corrupt' }
   throw error
 }
 

@@ -23,17 +23,19 @@ export async function classified<T>(key: string, call: () => Promise<T>): Promis
   }
 }
 
-/** Runs a put that throws only when nothing was stored. A full disk may have room later. */
+/**
+ * Runs a put that throws only when nothing was stored. What may pass (a full disk, too many open files, a disk that
+ * does not answer) is `no_effect`: `unavailable` is for reads (spec/storage.md 8).
+ */
 export async function classifiedPut(key: string, call: () => Promise<PutResult>): Promise<PutResult> {
   try {
     return await call()
-  } catch (error) {
-    if (SHORT_OF.has(codeOf(error) ?? '')) return { outcome: 'no_effect' }
-    throw storeError(key, error)
+  } catch (cause) {
+    const error = storeError(key, cause)
+    if (error.code === 'unavailable') return { outcome: 'no_effect', cause: error }
+    throw error
   }
 }
-
-const SHORT_OF: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE'])
 
 function storeError(key: string, cause: unknown): StoreError {
   if (cause instanceof StoreError) return cause

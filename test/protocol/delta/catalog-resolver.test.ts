@@ -231,6 +231,14 @@ describe('storage.md 3.4 where a location leads, in the bucket gs://lake', () =>
       table_id: TABLE,
     })
   })
+
+  test('P-10 a root whose log entries have no valid key is invalid_table_root: nothing can be reserved', async () => {
+    const longest = 'w'.repeat(1024 - PREFIX.length - '/_delta_log/00000000000000000000.json'.length)
+    publish([delta(longest)])
+    expect((await resolve(resolver())).resolution).toEqual(found(longest))
+    publish([delta(`${longest}w`)])
+    expect((await resolve(resolver())).resolution).toMatchObject({ reason: 'invalid_table_root' })
+  })
 })
 
 describe('coordinator.md 11.1 effective format', () => {
@@ -342,6 +350,22 @@ describe('coordinator.md 11.2 cache', () => {
     put(CATALOG_PATHS.manifest, JSON.stringify(catalogManifest()))
     expect((await resolve(catalog)).resolution).toEqual(found('warehouse/a'))
   })
+
+  test.each(['denied', 'misconfigured'] as const)(
+    'storage.md 8: %s does not pass by itself, and is never storage_unavailable',
+    async (code) => {
+      const failing: MaintenanceStore = {
+        ...store,
+        get: async (key) => {
+          throw new StoreError(code, key, 'no')
+        },
+      }
+      expect((await resolve(resolver(), TABLE, failing)).resolution).toEqual({
+        ok: false,
+        reason: 'internal',
+      })
+    },
+  )
 
   test('auto mode looks for a catalog again after a minute', async () => {
     const catalog = resolver({ mode: 'auto' })

@@ -116,7 +116,18 @@ export const AMBIGUOUS_PUTS: readonly ContractRow[] = [
 export function withWire(store: MaintenanceStore): { readonly store: MaintenanceStore; readonly wire: Wire } {
   let writes = 0
   let next: Fault | undefined
-  const faulty = withFaults(store, ({ kind }) => {
+  let held: { landed(fate: 'applied' | 'refused'): void } | null = null
+  const watched: MaintenanceStore = {
+    ...store,
+    async put(...call) {
+      const landing = held
+      held = null
+      const result = await store.put(...call)
+      landing?.landed(result.outcome === 'ok' ? 'applied' : 'refused')
+      return result
+    },
+  }
+  const faulty = withFaults(watched, ({ kind }) => {
     if (kind !== 'put') return undefined
     writes += 1
     const fault = next
@@ -132,6 +143,18 @@ export function withWire(store: MaintenanceStore): { readonly store: Maintenance
     wire: {
       writes: () => writes,
       breakNextWrite: (fault) => void (next = faultOf(fault)),
+      holdNextWrite() {
+        let deliver: (() => void) | undefined
+        const until = new Promise<void>((resolve) => (deliver = resolve))
+        next = { fault: 'late', until }
+        return {
+          async deliver() {
+            const landed = new Promise<'applied' | 'refused'>((resolve) => (held = { landed: resolve }))
+            deliver?.()
+            return landed
+          },
+        }
+      },
       hangingClient: () => ({
         store: withLimits(hanging, { attempt_ms: 20, total_ms: 100, sleep: async () => undefined }),
         deadline_ms: 100,
@@ -142,8 +165,18 @@ export function withWire(store: MaintenanceStore): { readonly store: Maintenance
 
 function faultOf(fault: WireFault): Fault {
   if (fault === 'throttle') return { fault, retry_after_ms: 250 }
-  if (fault === 'not_modified') throw new Error('only an HTTP service answers 304')
-  return { fault }
+  switch (fault) {
+    case 'lost_request':
+    case 'lost_response':
+    case 'error_after':
+    case 'conflict':
+      return { fault }
+    case 'not_modified':
+    case 'no_token':
+    case 'no_such_bucket':
+    case 'no_such_key':
+      throw new Error(`only an HTTP service answers ${fault}`)
+  }
 }
 
 /** A create and a replace whose fate the driver cannot know. */
