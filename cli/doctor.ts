@@ -16,8 +16,6 @@ const program = new Command('doctor')
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
   .parse()
 
-process.exitCode = await main(program.opts<{ bucket: string; json?: boolean }>())
-
 async function main({ bucket: text, json }: { bucket: string; json?: boolean }): Promise<number> {
   const bucket = parseBucket(text)
   if (bucket === null) return couldNotLook(`--bucket: expected ${BUCKET_FORMS}, got ${JSON.stringify(text)}`)
@@ -79,3 +77,5 @@ function closing({ conclusion, steps, if_match_style }: Certification): string {
       return '\nCould not look: the line marked ? says why. This says nothing about the store; try again when it is mended.\n'
   }
 }
+
+process.exitCode = await main(program.opts<{ bucket: string; json?: boolean }>())

@@ -28,9 +28,11 @@ async function start(): Promise<Started> {
 const FLUSH_MS = 500
 
 // What is under way is answered; Deno itself would end at once. A second signal does.
+let is_stopping = false
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  process.once(signal, () => {
-    process.once(signal, () => process.exit(1))
+  process.on(signal, () => {
+    if (is_stopping) process.exit(1)
+    is_stopping = true
     void started.app.drain().then(() => setTimeout(() => process.exit(0), FLUSH_MS))
   })
 }

@@ -74,8 +74,8 @@ interface Certified {
 }
 
 /**
- * May the store be written to, and by which driver: certification finds out how this one wants its conditions spelled. What
- * the store said goes to the log only.
+ * May the store be written to, and by which driver: certification finds out how this one wants its conditions spelled.
+ * What the store said goes to the log only.
  */
 async function certified(config: Config, driver: OpenedStore['driver'], log: AppLog): Promise<Certified> {
   const { certification } = driver
@@ -95,7 +95,7 @@ async function certified(config: Config, driver: OpenedStore['driver'], log: App
   log.failure('certification', new Error(`${step?.id ?? '?'}: ${step?.detail ?? ''}`))
   const refusal =
     conclusion === 'refused'
-      ? `writes are off: this store failed certification step ${step?.id ?? '?'}; run \`npm run doctor\` to see what it got wrong`
-      : 'writes are off: this store could not be certified when this process started; run `npm run doctor`'
+      ? `the store failed certification step ${step?.id ?? '?'}; run \`npm run doctor\``
+      : 'the store could not be certified when this process started; run `npm run doctor`'
   return { driver, refusal }
 }

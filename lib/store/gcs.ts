@@ -243,12 +243,15 @@ async function upload(
 }
 
 function createStorage({ endpoint, key_file, timeout_ms }: GcsOptions): Storage {
-  return new Storage({
+  const storage = new Storage({
     retryOptions: { autoRetry: false, maxRetries: 0 },
     timeout: timeout_ms ?? TIMEOUT_MS,
     ...(endpoint === undefined ? {} : { apiEndpoint: endpoint, projectId: 'none' }),
     ...(key_file === undefined ? {} : { keyFilename: key_file, useAuthWithCustomEndpoint: true }),
   })
+  // Where STORAGE_EMULATOR_HOST is set, the SDK takes its text for this, whether it has the API's path or not.
+  if (endpoint !== undefined) storage.baseUrl = `${endpoint}/storage/v1`
+  return storage
 }
 
 /** The members of an object resource that are used. */

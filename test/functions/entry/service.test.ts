@@ -84,8 +84,7 @@ describe('certification, providers.md 7', () => {
     const token = await userOf('acme')
     const refused = {
       reason: 'store_not_certified',
-      detail:
-        'writes are off: this store failed certification step K-5; run `npm run doctor` to see what it got wrong',
+      detail: 'the store failed certification step K-5; run `npm run doctor`',
     }
     expectProblem(await service.ask('POST', `${TABLE}/commits`, { token, body: {} }), refused)
     expectProblem(await service.ask('POST', `${TABLE}/recover`, { token, body: {} }), refused)
