@@ -76,9 +76,10 @@ function describe(error: unknown): Record<string, string> {
   return { error: error.name, cause: error.message, at: error.stack?.split('\n')[1]?.trim() ?? '' }
 }
 
-/** A driver says what happened in its own words; what the system said is behind it. */
+/** A driver says what happened in its own words; what the system said is behind it, unless the driver repeats it. */
 function withCause({ message, cause }: StoreError): string {
-  return cause instanceof Error ? `${message}: ${cause.message}` : message
+  const is_new = cause instanceof Error && !message.includes(cause.message)
+  return is_new ? `${message}: ${cause.message}` : message
 }
 
 function harmless(facts: Readonly<Record<string, unknown>>): Record<string, unknown> {
