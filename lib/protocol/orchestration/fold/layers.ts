@@ -1,0 +1,97 @@
+/**
+ * From stored layers to a state, and from a state to the next layer (spec/fold.md 6 and 10.1, spec/manifests.md 9). A
+ * layer is a base snapshot or a delta: rows of any tables, then keys that are gone.
+ */
+import { runIdsUnder } from '../ids.ts'
+import { TABLE_NAMES } from '../tables/all.ts'
+import type { RowIn, TableName } from '../tables/all.ts'
+import { writeCatalog } from './catalog.ts'
+import { rebuildGraphs } from './dependencies.ts'
+import { expireLoadedLater, newRetention } from './retention.ts'
+import { allSlots, findRow, isFull, put, remove, sortedByKey, takeChanges } from './rows.ts'
+import type { Rows } from './rows.ts'
+import { emptyTables } from './state.ts'
+import type { FoldSettings, FoldState } from './state.ts'
+
+/** One layer. In memory its times are whole: files floor them to milliseconds. */
+export interface Layer {
+  readonly rows: { readonly [N in TableName]?: readonly RowIn<N>[] }
+  /** Keys that are gone once the rows are merged, as `Table.key` gives them. */
+  readonly deletions: { readonly [N in TableName]?: readonly (readonly string[])[] }
+}
+
+/** The rows of one table with their type, for code that treats all tables alike. */
+type AnyRows = Rows<object>
+
+/**
+ * The state that some layers come to, the oldest first. `last_committed_event_id` is the manifest's: what is too old
+ * by its time has been let go of already.
+ */
+export function loadState(
+  settings: FoldSettings,
+  layers: Iterable<Layer> = [],
+  last_committed_event_id: string | null = null,
+): FoldState {
+  const days = settings.terminal_run_days
+  const state: FoldState = {
+    rows: emptyTables(),
+    graphs: new Map(),
+    refreshes: new Map(),
+    retention: days === null ? null : newRetention(days, last_committed_event_id),
+    runIdFor: runIdsUnder(settings.tenant_secret),
+  }
+  for (const layer of layers) mergeLayer(state, layer)
+  for (const name of TABLE_NAMES) takeChanges(state.rows[name] as AnyRows)
+  rebuildGraphs(state)
+  expireLoadedLater(state)
+  return state
+}
+
+/** What changed since the state was loaded, or since the last delta: rows and keys in the order of their keys. */
+export function takeDelta(state: FoldState): Layer {
+  writeCatalog(state)
+  const rows: Record<string, readonly object[]> = {}
+  const deletions: Record<string, readonly (readonly string[])[]> = {}
+  for (const name of TABLE_NAMES) {
+    const changes = takeChanges(state.rows[name] as AnyRows)
+    if (changes.rows.length > 0) rows[name] = changes.rows
+    if (changes.deletions.length > 0) deletions[name] = changes.deletions
+  }
+  return { rows: rows as Layer['rows'], deletions }
+}
+
+/** Every row of a table in the order of its key, as a base snapshot has them. */
+export function allRows<N extends TableName>(state: FoldState, name: N): readonly RowIn<N>[] {
+  writeCatalog(state)
+  const rows = state.rows[name] as Rows<RowIn<N>>
+  return sortedByKey(
+    rows.table,
+    Array.from(allSlots(rows), (slot) => slot.row),
+  )
+}
+
+function mergeLayer(state: FoldState, layer: Layer): void {
+  for (const name of TABLE_NAMES) {
+    const rows = state.rows[name] as AnyRows
+    for (const row of lastOfEachKey(rows, layer.rows[name] ?? [])) mergeRow(rows, row)
+    for (const key of layer.deletions[name] ?? []) removeKey(rows, key)
+  }
+}
+
+/** Of rows with one key in one file the last counts, whatever their versions (projections.md 4). */
+function lastOfEachKey(rows: AnyRows, given: readonly object[]): Iterable<object> {
+  const byKey = new Map<string, object>()
+  for (const row of given) byKey.set(JSON.stringify(rows.table.key(row)), row)
+  return byKey.size === given.length ? given : byKey.values()
+}
+
+function mergeRow(rows: AnyRows, incoming: object): void {
+  const existing = findRow(rows, rows.table.key(incoming))
+  if (existing === null || rows.table.replaces(incoming, existing)) put(rows, incoming)
+}
+
+function removeKey(rows: AnyRows, key: readonly string[]): void {
+  const { group, key: name } = rows.address(key)
+  const slot = rows.groups.get(group)?.get(name)
+  if (slot !== undefined && isFull(slot)) remove(rows, slot)
+}
