@@ -7,12 +7,13 @@ import type { Note } from '../lib/protocol/effects.ts'
 import { StoreError, type StoreErrorCode } from '../lib/store/types.ts'
 import { handleCommit } from './commit.ts'
 import { freshUlid } from './environment.ts'
-import { json, refuse, type Call, type Handler, type Service } from './handler.ts'
+import { headersProblem, requestId, scopeProblem, type NodeBindings } from './headers.ts'
+import { json, problemContext, refuse, type Call, type Handler, type Service } from './handler.ts'
 import { handleHealth } from './health.ts'
 import { handleInspect } from './inspect.ts'
 import type { AppLog } from './logging.ts'
 import { openApiDocument } from './openapi.ts'
-import type { Problem } from './problem.ts'
+import { problemResponse, type Problem } from './problem.ts'
 import { readyHandler } from './ready.ts'
 import { handleRecover } from './recover.ts'
 import { referencePage } from './reference-page.ts'
@@ -28,6 +29,11 @@ export interface AppDeps extends Service {
 /** The app, and what a graceful shutdown waits for. */
 export interface App {
   fetch(request: Request, env?: unknown): Promise<Response>
+  /**
+   * The answer to a request that never became one, because the runtime's parser refused it. Such a request has no
+   * id of its own; it is logged like any other.
+   */
+  refuse(problem: Problem): Response
   /** Resolves when no request is being worked on. */
   drain(): Promise<void>
 }
@@ -71,7 +77,7 @@ export function createApp(deps: AppDeps): App {
       serve(
         deps,
         { request: c.req.raw, env: c.env, route: path, table_id: c.req.param('table_id') ?? '' },
-        handler,
+        inScope(handler),
       ),
     )
   }
@@ -90,6 +96,11 @@ export function createApp(deps: AppDeps): App {
       refuse(call, { reason: 'route_not_found', detail: 'no such route; GET /docs lists them' }),
     ),
   )
+  // Only what is outside of `guarded` gets here: a log that cannot be written.
+  hono.onError(() => {
+    const request_id = freshUlid()
+    return finished(problemResponse(INTERNAL, problemContext(deps, request_id)), request_id)
+  })
 
   return {
     async fetch(request, env) {
@@ -101,15 +112,22 @@ export function createApp(deps: AppDeps): App {
         running.delete(answer)
       }
     },
+    refuse(problem) {
+      const request_id = freshUlid()
+      const response = problemResponse(problem, problemContext(deps, request_id))
+      deps.log.request({
+        request_id,
+        route: 'unparsed',
+        status: response.status,
+        ...deps.scope,
+        reason: problem.reason,
+      })
+      return finished(response, request_id)
+    },
     async drain() {
       while (running.size > 0) await Promise.allSettled(running)
     },
   }
-}
-
-/** What @hono/node-server passes along: the raw header list, which still shows duplicates. */
-interface NodeBindings {
-  readonly incoming?: { readonly rawHeaders?: readonly string[] }
 }
 
 function isNodeBindings(env: unknown): env is NodeBindings {
@@ -125,9 +143,9 @@ interface Arrived {
 
 /** One request: the common rules, the handler, the headers of every answer, one log line. */
 async function serve(deps: AppDeps, arrived: Arrived, handler: Handler): Promise<Response> {
-  const { request, route, table_id } = arrived
+  const { request, env, route, table_id } = arrived
   const started_ms = performance.now()
-  const request_id = requestId(request)
+  const request_id = requestId(request.headers)
   const call: Call = {
     service: deps,
     request,
@@ -137,11 +155,8 @@ async function serve(deps: AppDeps, arrived: Arrived, handler: Handler): Promise
     note: (note: Note) => deps.log.note(request_id, note),
     failed: (error: unknown) => deps.log.failure(request_id, error),
   }
-  const problem = commonProblem(deps, arrived)
+  const problem = headersProblem(request.headers, env)
   const response = problem === null ? await guarded(call, handler) : refuse(call, problem)
-  const headers = new Headers(response.headers)
-  headers.set('x-request-id', request_id)
-  headers.set('cache-control', 'no-store')
   deps.log.request({
     request_id,
     method: request.method,
@@ -151,46 +166,22 @@ async function serve(deps: AppDeps, arrived: Arrived, handler: Handler): Promise
     ...deps.scope,
     ...call.facts,
   })
-  return new Response(response.body, { status: response.status, headers })
+  return finished(response, request_id)
 }
 
-/** The client's id when it is 1 to 128 visible ASCII characters, else a fresh ULID. */
-function requestId(request: Request): string {
-  const sent = request.headers.get('x-request-id')
-  return sent !== null && /^[\x21-\x7e]{1,128}$/.test(sent) ? sent : freshUlid()
+/** The headers of every answer. */
+function finished(response: Response, request_id: string): Response {
+  response.headers.set('x-request-id', request_id)
+  response.headers.set('cache-control', 'no-store')
+  return response
 }
 
-/** Headers that decide who asks and what is asked: sending one twice is ambiguous (S27). */
-const SINGLE_HEADERS = ['authorization', 'idempotency-key', 'x-tenant-id', 'x-workspace-id']
-
-/** Header block limit in characters (spec/http-api.md 11). */
-const HEADERS_CHARS_MAX = 16 * 1024
-
-function commonProblem({ scope }: AppDeps, { request, env }: Arrived): Problem | null {
-  let size = 0
-  for (const [name, value] of request.headers) size += name.length + value.length + 4
-  if (size > HEADERS_CHARS_MAX) {
-    return { reason: 'bad_request', detail: `expected at most ${HEADERS_CHARS_MAX} characters of headers` }
+/** The route answers only for the scope that is served. */
+function inScope(handler: Handler): Handler {
+  return async (call) => {
+    const problem = scopeProblem(call.request.headers, call.service.scope)
+    return problem === null ? handler(call) : refuse(call, problem)
   }
-  for (const name of SINGLE_HEADERS) {
-    if (timesSent(name, request, env) > 1)
-      return { reason: 'bad_request', detail: `header ${name} was sent more than once` }
-  }
-  const { tenant, workspace } = scope
-  const is_own_scope =
-    (request.headers.get('x-tenant-id') ?? tenant) === tenant &&
-    (request.headers.get('x-workspace-id') ?? workspace) === workspace
-  return is_own_scope
-    ? null
-    : { reason: 'forbidden', detail: 'this service serves another tenant or workspace than the headers name' }
-}
-
-/** Node drops or joins duplicates before Fetch sees them; elsewhere they are joined with a comma. */
-function timesSent(name: string, request: Request, env: NodeBindings): number {
-  const raw = env.incoming?.rawHeaders
-  if (raw !== undefined) return raw.filter((text, at) => at % 2 === 0 && text.toLowerCase() === name).length
-  const value = request.headers.get(name)
-  return value === null ? 0 : name === 'authorization' ? 1 : value.split(',').length
 }
 
 /** Reasons of thrown store failures (spec/storage.md 8); null is 500 `internal`, its cause only in the log. */
@@ -215,7 +206,8 @@ const STORE_PROBLEMS: Record<StoreErrorCode, Problem | null> = {
   misconfigured: null,
 }
 
-const INTERNAL: Problem = {
+/** A bug or a wrong configuration; the text of its cause goes to the log only. */
+export const INTERNAL: Problem = {
   reason: 'internal',
   detail:
     'internal error; the log of this request has the cause; a commit may be repeated with the same key and body',

@@ -49,15 +49,16 @@ function refuse(problem: Problem): Body {
 
 function mediaProblem(headers: Headers): Problem | null {
   const reason = 'unsupported_media_type'
-  const encoding = headers.get('content-encoding')
-  if (encoding !== null)
+  if (headers.has('content-encoding')) {
     return { reason, detail: 'expected a body without Content-Encoding; send it uncompressed' }
+  }
+  const transfer = headers.get('transfer-encoding')?.trim().toLowerCase() ?? 'chunked'
+  if (transfer !== 'chunked') {
+    return { reason, detail: 'expected no Transfer-Encoding but chunked; send the body uncompressed' }
+  }
   const type = headers.get('content-type')?.split(';', 1)[0]?.trim().toLowerCase()
   return type === 'application/json' ? null : { reason, detail: 'expected Content-Type: application/json' }
 }
-
-/** The rest of the body is still on the connection, which therefore cannot serve another request. */
-const UNREAD = { connection: 'close' }
 
 async function readBytes(
   request: Request,
@@ -67,7 +68,6 @@ async function readBytes(
   const too_large: Problem = {
     reason: 'payload_too_large',
     detail: `expected a body of at most ${bytes_max} bytes, saw more; nothing was written`,
-    headers: UNREAD,
   }
   if (Number(request.headers.get('content-length') ?? 0) > bytes_max) return too_large
   if (request.body === null) return new Uint8Array()
@@ -85,7 +85,6 @@ async function readBytes(
         return {
           reason: 'request_timeout',
           detail: `expected the whole body within ${arrival_ms} ms; nothing was written`,
-          headers: UNREAD,
         }
       }
       if (next.done) return concat(chunks, size)
@@ -97,7 +96,6 @@ async function readBytes(
     return {
       reason: 'bad_request',
       detail: 'the body ended before it was complete; nothing was written',
-      headers: UNREAD,
     }
   } finally {
     clearTimeout(timer)

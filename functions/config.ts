@@ -32,6 +32,8 @@ const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', '::1', 'localhost'])
 /** Set only where somebody wants authentication, which this version does not have. */
 const AUTH_VARIABLE = /^ARCO_(JWT_|INTERNAL_AUTH_)|^TIDEMARK_INTERNAL_TOKEN_SHA256$/
 
+const RESOLVER_MODES = ['legacy', 'static', 'catalog'] as const
+
 const flag = z.enum(['true', 'false'], { error: 'expected true or false' })
 const port = z
   .string()
@@ -69,9 +71,8 @@ const Variables = z.object({
     .string()
     .refine((host) => LOOPBACK.has(host), 'expected a loopback address: this version has no authentication')
     .default('127.0.0.1'),
-  TIDEMARK_RESOLVER: z
-    .enum(['legacy', 'static', 'catalog'], { error: 'expected legacy, static or catalog' })
-    .optional(),
+  TIDEMARK_RESOLVER: z.enum(RESOLVER_MODES, { error: 'expected legacy, static or catalog' }).optional(),
+  // Looked at by resolverOf, with the mode.
   TIDEMARK_TABLES: z.string().optional(),
   TIDEMARK_STAGE_VALIDATION: z
     .enum(['strict', 'opaque'], { error: 'expected strict or opaque' })
@@ -98,33 +99,39 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   const parsed = Variables.safeParse(set)
   if (!parsed.success) {
     problems.push(...parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`))
+  }
+  const context = parsed.success ? contextOf(parsed.data) : null
+  const resolver = resolverOf(set, context)
+  if (!resolver.ok) problems.push(...resolver.problems)
+  if (problems.length > 0 || !parsed.success || context === null || !resolver.ok) {
     return { ok: false, problems }
   }
   const variables = parsed.data
-  const scope: Scope = { tenant: variables.ARCO_TENANT_ID, workspace: variables.ARCO_WORKSPACE_ID }
-  const is_memory = variables.ARCO_STORAGE_BUCKET === 'memory:'
-  const root_context: RootContext = {
-    ...scope,
-    bucket: { scheme: is_memory ? 'memory' : 'file', authority: '' },
-  }
-  const resolver = resolverOf(variables, root_context)
-  if (!resolver.ok) problems.push(...resolver.problems)
-  if (problems.length > 0 || !resolver.ok) return { ok: false, problems }
   return {
     ok: true,
     config: {
-      bucket: is_memory
-        ? { kind: 'memory' }
-        : { kind: 'file', dir: variables.ARCO_STORAGE_BUCKET.slice('file:'.length) },
-      scope,
+      bucket:
+        variables.ARCO_STORAGE_BUCKET === 'memory:'
+          ? { kind: 'memory' }
+          : { kind: 'file', dir: variables.ARCO_STORAGE_BUCKET.slice('file:'.length) },
+      scope: { tenant: context.tenant, workspace: context.workspace },
       host: variables.TIDEMARK_HOST,
       port: variables.PORT ?? variables.ARCO_HTTP_PORT ?? 8787,
       token_format: variables.TIDEMARK_TOKEN_FORMAT,
       resolver: resolver.resolver,
-      root_context,
+      root_context: context,
       settings: settingsOf(variables),
       log_format: variables.ARCO_LOG_FORMAT,
     },
+  }
+}
+
+function contextOf(variables: Variables): RootContext {
+  const scheme = variables.ARCO_STORAGE_BUCKET === 'memory:' ? 'memory' : 'file'
+  return {
+    tenant: variables.ARCO_TENANT_ID,
+    workspace: variables.ARCO_WORKSPACE_ID,
+    bucket: { scheme, authority: '' },
   }
 }
 
@@ -150,8 +157,12 @@ type ResolverResult =
   | { readonly ok: true; readonly resolver: ResolverConfig }
   | { readonly ok: false; readonly problems: readonly string[] }
 
-function resolverOf(variables: Variables, context: RootContext): ResolverResult {
-  const { TIDEMARK_RESOLVER: mode, TIDEMARK_TABLES: map } = variables
+/** Without a context, because another variable is wrong, locations are not looked at; everything else is. */
+function resolverOf(
+  { TIDEMARK_RESOLVER: set, TIDEMARK_TABLES: map }: Readonly<Record<string, string | undefined>>,
+  context: RootContext | null,
+): ResolverResult {
+  const mode = RESOLVER_MODES.find((each) => each === set)
   if (mode !== 'static') {
     return map === undefined
       ? { ok: true, resolver: { mode: mode ?? 'auto' } }
@@ -169,7 +180,7 @@ function resolverOf(variables: Variables, context: RootContext): ResolverResult 
   for (const [id, location] of Object.entries(parsed.data)) {
     const table_id = parseTableId(id)
     if (table_id === null) problems.push(`TIDEMARK_TABLES: ${JSON.stringify(id)} is not a table id`)
-    else if (normaliseRoot(table_id, location, context) === null) {
+    else if (context !== null && normaliseRoot(table_id, location, context) === null) {
       problems.push(`TIDEMARK_TABLES: the location of ${table_id} is not usable (spec/storage.md 3.4)`)
     } else tables.set(table_id, location)
   }

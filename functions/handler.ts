@@ -8,7 +8,7 @@ import { scopedStore, type Scope } from '../lib/store/scoped.ts'
 import type { Store } from '../lib/store/types.ts'
 import { readJsonBody } from './body.ts'
 import { createEnvironment, type EnvironmentOverrides } from './environment.ts'
-import { problemResponse, type Problem } from './problem.ts'
+import { problemResponse, type Problem, type ProblemContext } from './problem.ts'
 
 /** What the process serves: one scope of one store. */
 export interface Service {
@@ -69,11 +69,12 @@ export function json(body: unknown, headers: Readonly<Record<string, string>> = 
 /** The refusal, and its reason in the log line. */
 export function refuse(call: Call, problem: Problem): Response {
   call.facts['reason'] = problem.reason
-  const base_url = call.service.problem_base_url
-  return problemResponse(problem, {
-    request_id: call.request_id,
-    ...(base_url === undefined ? {} : { base_url }),
-  })
+  return problemResponse(problem, problemContext(call.service, call.request_id))
+}
+
+/** What the problems of one request have in common. */
+export function problemContext({ problem_base_url }: Service, request_id: string): ProblemContext {
+  return problem_base_url === undefined ? { request_id } : { request_id, base_url: problem_base_url }
 }
 
 /** The members of the body, or the response that refuses it. */

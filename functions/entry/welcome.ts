@@ -1,17 +1,18 @@
 /** What `npm start` prints: where things are, and two commands that work as printed. */
 import type { Config } from '../config.ts'
 
-/** The address, a fresh table id and a fresh key. */
+/** The port that was taken, a fresh table id and a fresh key. */
 export interface WelcomeFacts {
-  readonly base: string
+  readonly port: number
   readonly table_id: string
   readonly key: string
   readonly config: Config
 }
 
 /** The text for stdout. The commands need curl and jq. */
-export function welcome({ base, table_id, key, config }: WelcomeFacts): string {
-  const { bucket, scope } = config
+export function welcome({ port, table_id, key, config }: WelcomeFacts): string {
+  const { bucket, scope, host } = config
+  const base = `http://${host.includes(':') ? `[${host}]` : host}:${port}`
   const where = bucket.kind === 'file' ? `folder ${bucket.dir}` : 'memory (gone when this process ends)'
   const table = `${base}/api/v1/delta/tables/${table_id}`
   return `

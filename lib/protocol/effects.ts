@@ -92,7 +92,7 @@ export interface Clock {
   readonly monotonic_ms: number
 }
 
-/** A read that failed; `error.code` is one of the closed list. */
+/** A read that failed, or an object that does not decode; `error.code` is one of the closed list. */
 export interface ReadFailed {
   readonly outcome: 'failed'
   readonly error: StoreError
@@ -100,6 +100,11 @@ export interface ReadFailed {
 
 /** What a `get` is answered with. */
 export type ReadAnswer = GetResult | ReadFailed
+
+/** Rows of a Parquet object; one that does not decode is an answer, too. */
+export type RowsAnswer =
+  | { readonly outcome: 'ok'; readonly rows: readonly Readonly<Record<string, unknown>>[] }
+  | ReadFailed
 
 /** What each operation is answered with. */
 export interface AnswerOf {
@@ -111,7 +116,7 @@ export interface AnswerOf {
   ulid: string
   pause: undefined
   sha256: string
-  parquet_rows: readonly Readonly<Record<string, unknown>>[]
+  parquet_rows: RowsAnswer
   note: undefined
 }
 
@@ -196,12 +201,14 @@ export function* sha256(bytes: Uint8Array): Protocol<string> {
   return yield* perform({ kind: 'sha256', bytes })
 }
 
-/** Decode a Parquet object to plain rows of the named columns. */
+/** Decode a Parquet object to plain rows of the named columns; throws StoreError `corrupt` when it is none. */
 export function* parquetRows(
   bytes: Uint8Array,
   columns: readonly string[],
 ): Protocol<readonly Readonly<Record<string, unknown>>[]> {
-  return yield* perform({ kind: 'parquet_rows', bytes, columns })
+  const answer = yield* perform({ kind: 'parquet_rows', bytes, columns })
+  if (answer.outcome === 'failed') throw answer.error
+  return answer.rows
 }
 
 /** Tell the operator a fact; never changes the outcome. */

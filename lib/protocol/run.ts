@@ -3,7 +3,7 @@
  * `lib/protocol` that waits for anything (decisions.md, Sans-IO protocol).
  */
 import { StoreError, type Store } from '../store/types.ts'
-import type { Answer, Note, Op, Protocol, ReadAnswer, Step } from './effects.ts'
+import type { Answer, Note, Op, Protocol, ReadFailed, Step } from './effects.ts'
 import type { TableResolver } from './delta/resolve.ts'
 
 /** Everything a protocol operation needs from the process it runs in. `functions/environment.ts` makes one. */
@@ -50,7 +50,7 @@ export function isBatch(step: Step): step is readonly Op[] {
 async function performOp(op: Op, env: Environment): Promise<Answer> {
   switch (op.kind) {
     case 'get':
-      return read(env.store, op.path, op.bytes_max)
+      return failing(async () => env.store.get(op.path, { bytes_max: op.bytes_max }))
     case 'put':
       return env.store.put(op.path, op.bytes, op.precondition, op.meta === undefined ? {} : { meta: op.meta })
     case 'resolve':
@@ -67,7 +67,7 @@ async function performOp(op: Op, env: Environment): Promise<Answer> {
     case 'sha256':
       return env.sha256(op.bytes)
     case 'parquet_rows':
-      return env.parquetRows(op.bytes, op.columns)
+      return failing(async () => ({ outcome: 'ok', rows: await env.parquetRows(op.bytes, op.columns) }))
     case 'note':
       env.note(op.note)
       return undefined
@@ -75,9 +75,9 @@ async function performOp(op: Op, env: Environment): Promise<Answer> {
 }
 
 /** A failed read is an answer, so that the other operations of its batch are not lost with it. */
-async function read(store: Store, path: string, bytes_max: number): Promise<ReadAnswer> {
+async function failing<A>(read: () => Promise<A>): Promise<A | ReadFailed> {
   try {
-    return await store.get(path, { bytes_max })
+    return await read()
   } catch (error) {
     if (error instanceof StoreError) return { outcome: 'failed', error }
     throw error

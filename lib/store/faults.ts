@@ -2,6 +2,7 @@
  * Faults on purpose, in front of any store (spec/correctness.md 3, spec/providers.md 3.5): what a network and a busy
  * provider do to a request. For tests and for trying out a client; no deployment uses it.
  */
+import { checkKey, checkListRequest } from './keys.ts'
 import { StoreError, type MaintenanceStore, type PutResult } from './types.ts'
 
 /** The call that is about to be made; `index` counts all calls of this store from 0. */
@@ -25,7 +26,7 @@ export type Fault =
 /** Decides for each call; undefined lets it through. */
 export type FaultPlan = (call: FaultyCall) => Fault | undefined
 
-/** The store behind a faulty network. */
+/** The store behind a faulty network. An invalid key gets as far as the driver, never onto the wire (ST-25). */
 export function withFaults(store: MaintenanceStore, plan: FaultPlan): MaintenanceStore {
   let index = 0
   const ask = (kind: FaultyCall['kind'], key: string): Fault | undefined =>
@@ -38,15 +39,18 @@ export function withFaults(store: MaintenanceStore, plan: FaultPlan): Maintenanc
     signal: AbortSignal | undefined,
     call: () => Promise<T>,
   ): Promise<T> {
+    if (kind !== 'list') checkKey(key)
     const fault = ask(kind, key)
     if (fault === undefined) return call()
     switch (fault.fault) {
       case 'latency':
         await fault.until
         return call()
+      case 'late':
+        callLater(fault.until, call)
+        throw new StoreError('unavailable', key, 'injected late')
       case 'error_after':
       case 'lost_response':
-      case 'late':
         await call()
         throw new StoreError('unavailable', key, `injected ${fault.fault}`)
       case 'hang':
@@ -66,9 +70,12 @@ export function withFaults(store: MaintenanceStore, plan: FaultPlan): Maintenanc
     head: async (key, options) => reading('head', key, options?.signal, async () => store.head(key, options)),
     delete: async (key, options) =>
       reading('delete', key, options?.signal, async () => store.delete(key, options)),
-    listPage: async (request, options) =>
-      reading('list', request.prefix, options?.signal, async () => store.listPage(request, options)),
+    async listPage(request, options) {
+      checkListRequest(request)
+      return reading('list', request.prefix, options?.signal, async () => store.listPage(request, options))
+    },
     async put(key, bytes, precondition, options): Promise<PutResult> {
+      checkKey(key)
       const fault = ask('put', key)
       const call = async (): Promise<PutResult> => store.put(key, bytes, precondition, options)
       if (fault === undefined) return call()
@@ -84,7 +91,7 @@ export function withFaults(store: MaintenanceStore, plan: FaultPlan): Maintenanc
           await call()
           return { outcome: 'unknown' }
         case 'late':
-          void fault.until.then(call)
+          callLater(fault.until, call)
           return { outcome: 'unknown' }
         case 'hang':
           await aborted(options?.signal)
@@ -98,6 +105,11 @@ export function withFaults(store: MaintenanceStore, plan: FaultPlan): Maintenanc
       }
     },
   }
+}
+
+/** A detached effect: nobody is left to be told how it went. */
+function callLater(until: Promise<void>, call: () => Promise<unknown>): void {
+  until.then(call).catch(() => undefined)
 }
 
 /** Resolves when the signal fires; without one, never. */

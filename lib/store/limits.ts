@@ -1,6 +1,7 @@
 /**
  * Time limits on every call and retries on reads, in front of any driver (spec/storage.md 9). A put is sent once,
- * whatever happens (spec/providers.md P-1): when it takes too long it is aborted and its outcome is `unknown`.
+ * whatever happens (spec/providers.md P-1), and so is a delete: when a put takes too long it is aborted and its outcome
+ * is `unknown`.
  */
 import { StoreError, type CallOptions, type MaintenanceStore, type PutResult } from './types.ts'
 
@@ -36,23 +37,17 @@ const SMALL_BYTES_MAX = 64 * 1024
 export function withLimits(store: MaintenanceStore, overrides: Partial<Limits> = {}): MaintenanceStore {
   const limits = { ...DEFAULTS, ...overrides }
 
-  async function reading<T>(
-    key: string,
-    options: CallOptions | undefined,
-    call: (signal: AbortSignal) => Promise<T>,
-  ): Promise<T> {
-    const started_ms = performance.now()
+  async function reading<T>(key: string, options: CallOptions | undefined, call: Attempt<T>): Promise<T> {
+    const signal = options?.signal
+    const ends_ms = performance.now() + limits.total_ms
     for (let attempt = 1; ; attempt++) {
       try {
-        const result = await within(limits.attempt_ms, options?.signal, call)
-        if (result !== TOOK_TOO_LONG) return result
-        throw new StoreError('unavailable', key, `no answer within ${limits.attempt_ms} ms`)
+        return await once(key, signal, Math.min(limits.attempt_ms, ends_ms - performance.now()), call)
       } catch (error) {
         const wait_ms =
-          Math.min(limits.backoff_cap_ms, limits.backoff_base_ms * 2 ** attempt) * limits.random()
-        const is_over =
-          attempt >= limits.read_attempts || performance.now() - started_ms + wait_ms > limits.total_ms
-        if (!isRetryable(error) || is_over || options?.signal?.aborted === true) throw error
+          Math.min(limits.backoff_cap_ms, limits.backoff_base_ms * 2 ** (attempt - 1)) * limits.random()
+        const is_over = attempt >= limits.read_attempts || performance.now() + wait_ms >= ends_ms
+        if (!isRetryable(error) || is_over || signal?.aborted === true) throw error
         await limits.sleep(wait_ms)
       }
     }
@@ -64,8 +59,11 @@ export function withLimits(store: MaintenanceStore, overrides: Partial<Limits> =
       reading(key, options, async (signal) => store.get(key, { ...options, signal })),
     head: async (key, options) =>
       reading(key, options, async (signal) => store.head(key, { ...options, signal })),
+    // Sent once: a second one could remove what somebody wrote after the first.
     delete: async (key, options) =>
-      reading(key, options, async (signal) => store.delete(key, { ...options, signal })),
+      once(key, options?.signal, limits.attempt_ms, async (signal) =>
+        store.delete(key, { ...options, signal }),
+      ),
     listPage: async (request, options) =>
       reading(request.prefix, options, async (signal) => store.listPage(request, { ...options, signal })),
     async put(key, bytes, precondition, options): Promise<PutResult> {
@@ -78,6 +76,21 @@ export function withLimits(store: MaintenanceStore, overrides: Partial<Limits> =
   }
 }
 
+type Attempt<T> = (signal: AbortSignal) => Promise<T>
+
+/** One attempt of anything but a put. */
+async function once<T>(
+  key: string,
+  outer: AbortSignal | undefined,
+  limit_ms: number,
+  call: Attempt<T>,
+): Promise<T> {
+  const result = await within(limit_ms, outer, call)
+  if (result !== TOOK_TOO_LONG) return result
+  const why = outer?.aborted === true ? 'the call was aborted' : `no answer within ${Math.round(limit_ms)} ms`
+  throw new StoreError('unavailable', key, why)
+}
+
 function isRetryable(error: unknown): boolean {
   return error instanceof StoreError && error.code === 'unavailable'
 }
@@ -88,7 +101,7 @@ const TOOK_TOO_LONG = Symbol('took too long')
 async function within<T>(
   limit_ms: number,
   outer: AbortSignal | undefined,
-  call: (signal: AbortSignal) => Promise<T>,
+  call: Attempt<T>,
 ): Promise<T | typeof TOOK_TOO_LONG> {
   const inner = new AbortController()
   let timer: ReturnType<typeof setTimeout> | undefined

@@ -96,17 +96,19 @@ export function memoryStore(options: MemoryOptions = {}): MemoryStore {
       if (object === undefined) return { outcome: 'not_found' }
       const { token, bytes, last_modified_ms } = object
       const size = bytes.length
+      await yieldOnce(key, signal)
       return { outcome: 'ok', token, size, ...(last_modified_ms === undefined ? {} : { last_modified_ms }) }
     },
     async put(key, bytes, precondition, { signal, meta } = {}) {
       checkKey(key)
-      if (signal?.aborted === true) return { outcome: 'unknown' }
       await Promise.resolve()
+      // Aborted before the effect or after it: the caller cannot tell, as with a real store (ST-33).
+      if (isAborted(signal)) return { outcome: 'unknown' }
       if (!holds(objects.get(key), precondition)) return { outcome: 'precondition_failed' }
       const token = nextToken(bytes)
       write(key, bytes, token, options.meta === true && meta !== undefined ? { meta } : {})
       await Promise.resolve()
-      return { outcome: 'ok', token }
+      return isAborted(signal) ? { outcome: 'unknown' } : { outcome: 'ok', token }
     },
     async delete(key, { signal, token } = {}) {
       checkKey(key)
@@ -116,6 +118,7 @@ export function memoryStore(options: MemoryOptions = {}): MemoryStore {
         return { outcome: 'precondition_failed' }
       }
       objects.delete(key)
+      await yieldOnce(key, signal)
       return { outcome: 'ok' }
     },
     async listPage(request, { signal } = {}) {
@@ -135,6 +138,7 @@ export function memoryStore(options: MemoryOptions = {}): MemoryStore {
           { key, token, size: bytes.length, ...(last_modified_ms === undefined ? {} : { last_modified_ms }) },
         ]
       })
+      await yieldOnce(prefix, signal)
       const last = keys.at(-1)
       return keys.length === limit && last !== undefined
         ? { objects: listed, next_start_after: last }
@@ -180,5 +184,10 @@ function contentTag(bytes: Uint8Array): string {
 
 async function yieldOnce(key: string, signal: AbortSignal | undefined): Promise<void> {
   await Promise.resolve()
-  if (signal?.aborted === true) throw new StoreError('unavailable', key, 'the call was aborted')
+  if (isAborted(signal)) throw new StoreError('unavailable', key, 'the call was aborted')
+}
+
+/** A call, not an expression: the signal can fire between two looks at it. */
+function isAborted(signal: AbortSignal | undefined): boolean {
+  return signal?.aborted === true
 }

@@ -33,11 +33,11 @@ export function formatToken(parts: TokenParts, format: TokenFormat): Token {
 }
 
 /**
- * Takes a token apart, whoever wrote it. A raw token is an ETag; one of decimal digits only is a generation as well,
- * so that plain and reference tokens of one GCS object compare equal.
+ * Takes a token apart, whoever wrote it. A raw token is an ETag; one that reads as an int64 is a generation as well, so
+ * that plain and reference tokens of one GCS object compare equal. An MD5 of decimal digits only is longer than that.
  */
 export function parseToken(token: Token): TokenParts {
-  return structuredParts(token) ?? { e_tag: token, version: /^[0-9]+$/.test(token) ? token : null }
+  return structuredParts(token) ?? { e_tag: token, version: /^[0-9]{1,19}$/.test(token) ? token : null }
 }
 
 /**

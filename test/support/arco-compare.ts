@@ -1,6 +1,5 @@
 /** Comparing what Tidemark stores with what Arco stores: equal but for the additive members of spec/coordinator.md 3. */
-import { parseJson, stringifyJson, type JsonObject } from '../../lib/protocol/json.ts'
-import { isJsonObject } from '../../lib/protocol/json.ts'
+import { isJsonObject, parseJson, stringifyJson, type JsonObject } from '../../lib/protocol/json.ts'
 
 /** Members that only Tidemark writes; the lists of spec/coordinator.md 3.1 and 3.2 are complete (J-3). */
 const ADDITIVE = {

@@ -1,7 +1,7 @@
 /** The HTTP surface over a store of one's own: no sockets, no waiting, a clock that moves only when told. */
 import { createHash } from 'node:crypto'
 import { v7 as uuidv7 } from 'uuid'
-import { createApp, type App } from '../../functions/app.ts'
+import { createApp, type App, type AppDeps } from '../../functions/app.ts'
 import type { EnvironmentOverrides } from '../../functions/environment.ts'
 import { SILENT_LOG, type AppLog } from '../../functions/logging.ts'
 import { DEFAULT_SETTINGS, type DeltaSettings } from '../../lib/protocol/delta/settings.ts'
@@ -36,6 +36,8 @@ export interface TestServiceOptions {
   readonly resolver?: ResolverConfig
   readonly log?: AppLog
   readonly overrides?: EnvironmentOverrides
+  /** How long a body may take to arrive, in real ms. */
+  readonly body_arrival_ms?: number
 }
 
 /** An answer with its body decoded. */
@@ -70,11 +72,11 @@ export interface TestService {
   inspect(table_id: string): Promise<Answer>
 }
 
-/** Make a service over a store. Two services over one store are two processes. */
-export function testService(store: MaintenanceStore, options: TestServiceOptions = {}): TestService {
+/** What the app of a test service is made of. */
+export function testDeps(store: MaintenanceStore, options: TestServiceOptions = {}): AppDeps {
   const scope = options.scope ?? { tenant: 'acme', workspace: 'analytics' }
   const clock = options.clock ?? testClock()
-  const app = createApp({
+  return {
     store,
     scope,
     resolver: tableResolver(options.resolver ?? { mode: 'legacy' }, {
@@ -83,13 +85,22 @@ export function testService(store: MaintenanceStore, options: TestServiceOptions
     }),
     settings: { ...DEFAULT_SETTINGS, ...options.settings },
     log: options.log ?? SILENT_LOG,
+    ...(options.body_arrival_ms === undefined ? {} : { body_arrival_ms: options.body_arrival_ms }),
     overrides: {
       now: () => clock.now_ms,
       monotonic: () => clock.now_ms,
       sleep: async () => undefined,
       ...options.overrides,
     },
-  })
+  }
+}
+
+/** Make a service over a store. Two services over one store are two processes. */
+export function testService(store: MaintenanceStore, options: TestServiceOptions = {}): TestService {
+  const clock = options.clock ?? testClock()
+  const deps = testDeps(store, { ...options, clock })
+  const { scope } = deps
+  const app = createApp(deps)
 
   async function request(
     method: string,

@@ -10,7 +10,7 @@ import type { Commit } from './commit.ts'
 import type { Marker } from './marker.ts'
 import { payloadOp, toLog, type LogEntry, type SeenState, type Staged } from './objects.ts'
 import type { CommitResult } from './outcomes.ts'
-import { legacyHash, requestHash } from './request.ts'
+import { legacyHash, requestHash, type CommitRequest } from './request.ts'
 import type { LastCommit } from './state.ts'
 import { issue, outcomeUnknown } from './work.ts'
 import { buildMarker, writeMarker } from './writes.ts'
@@ -27,10 +27,11 @@ export function* answerFromMarker(
   marker: Marker,
   { state, staged }: Evidence,
 ): Protocol<CommitResult> {
-  const match = yield* matchMarker(it, marker, staged)
+  const { match, payload_sha256 } = yield* matchMarker(it, marker, staged)
   const is_reserved = state?.state?.inflight?.commit_id === it.request.idempotency_key
   if (match === 'match' || state === null || is_reserved) {
-    const finalized = yield* finalize(it.work, recordedCommit(marker), state)
+    const recorded = match === 'match' ? completed(marker, it.request, payload_sha256) : marker
+    const finalized = yield* finalize(it.work, recordedCommit(recorded), state)
     if (!finalized && match === 'match') return outcomeUnknown()
   }
   const { version, delta_log_path } = marker
@@ -47,16 +48,26 @@ export function* answerFromMarker(
 
 type MarkerMatch = 'match' | 'other_body' | 'unverifiable'
 
-/** Is the marker this request's? (6.3.1) */
-function* matchMarker(it: Commit, marker: Marker, staged: Staged | null): Protocol<MarkerMatch> {
+/** Is the marker this request's? (6.3.1) With the hash of its payload, when that is known. */
+function* matchMarker(
+  it: Commit,
+  marker: Marker,
+  staged: Staged | null,
+): Protocol<{ readonly match: MarkerMatch; readonly payload_sha256: string | null }> {
   const { request } = it
-  if (marker.request_hash === (yield* legacyHash(request))) return 'match'
-  const payload_sha256 =
-    staged !== null && sameVersion(staged.token, request.staged_version)
-      ? staged.sha256
-      : (marker.payload_sha256 ?? (yield* loggedHash(it, marker)))
-  if (payload_sha256 === null) return 'unverifiable'
-  return marker.request_hash === (yield* requestHash(request, payload_sha256)) ? 'match' : 'other_body'
+  const is_named = staged !== null && sameVersion(staged.token, request.staged_version)
+  const known = is_named ? staged.sha256 : (marker.payload_sha256 ?? null)
+  if (marker.request_hash === (yield* legacyHash(request))) return { match: 'match', payload_sha256: known }
+  const payload_sha256 = known ?? (yield* loggedHash(it, marker))
+  if (payload_sha256 === null) return { match: 'unverifiable', payload_sha256 }
+  const is_match = marker.request_hash === (yield* requestHash(request, payload_sha256))
+  return { match: is_match ? 'match' : 'other_body', payload_sha256 }
+}
+
+/** A marker of the reference with what the request that matches it has proven, so that `last_commit` can be told. */
+function completed(marker: Marker, request: CommitRequest, payload_sha256: string | null): Marker {
+  const { read_version, staged_path } = request
+  return payload_sha256 === null ? marker : { read_version, staged_path, payload_sha256, ...marker }
 }
 
 /** The staged bytes are gone and the marker is an old one: what was committed tells their hash. */

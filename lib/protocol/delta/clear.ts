@@ -52,6 +52,29 @@ export function* casState(work: Work, seen: SeenState, change: StateChange): Pro
   return written(write, result)
 }
 
+/**
+ * CAS once, and look when it was lost or may have been. `is_written`: the state is what was to be written, it does not
+ * matter by whose request (spec/coordinator.md 3.1).
+ */
+export function* casAndLook(
+  work: Work,
+  seen: SeenState,
+  change: StateChange,
+): Protocol<{ readonly seen: SeenState; readonly is_written: boolean }> {
+  const write = yield* stateWrite(work, seen, change)
+  const result = yield* putOne(work, write.op)
+  const next = written(write, result)
+  if (next !== null) return { seen: next, is_written: true }
+  yield* backOff(work, result)
+  const after = yield* readState(work)
+  return { seen: after, is_written: after.state !== null && sameDocument(after.state, write.next) }
+}
+
+function sameDocument(a: CoordinatorState, b: CoordinatorState): boolean {
+  const [one, other] = [a, b].map((state) => new TextDecoder().decode(encodeState(state)))
+  return one === other
+}
+
 /** A recorded commit: its marker is durable. */
 export interface RecordedCommit {
   readonly key: string

@@ -36,7 +36,16 @@ import { reserve } from './reserve.ts'
 import { beginRoot, keepRoot, logPathOf, needRoot, type TableRoot } from './root.ts'
 import type { DeltaSettings } from './settings.ts'
 import type { CoordinatorState, Inflight } from './state.ts'
-import { beginWork, countAttempt, getOp, issue, refusalOf, type Work, type WorkCapabilities } from './work.ts'
+import {
+  beginWork,
+  countAttempt,
+  getOp,
+  issue,
+  refusalOf,
+  withoutFalseClaim,
+  type Work,
+  type WorkCapabilities,
+} from './work.ts'
 
 /** Everything one commit carries along. */
 export interface Commit {
@@ -69,7 +78,8 @@ export function* commit(
   const work = yield* beginWork(request.table_id, settings, capabilities)
   try {
     const { it, seen } = yield* firstLook(work, request)
-    return yield* decideUntilAnswered(it, seen)
+    const result = yield* decideUntilAnswered(it, seen)
+    return result.ok ? result : withoutFalseClaim(work, result)
   } catch (error) {
     return refusalOf(work, error, 'failed to reserve delta commit after retries')
   }
@@ -227,7 +237,7 @@ function* helpOut(it: Commit, seen: Seen, inflight: Inflight, state: Coordinator
     case 'busy':
       return answered(yield* reservedBy(inflight))
     case 'settled':
-      return yield* clearAfterHelp(it, seen, report, report.help, is_own)
+      return yield* clearAfterHelp(it, seen, { inflight, report, settled: report.help, is_own })
   }
 }
 
@@ -243,13 +253,19 @@ function* reservedBy(inflight: Inflight): Protocol<CommitResult> {
   }
 }
 
+/** A reservation that HELP has decided. */
+interface Helped {
+  readonly inflight: Inflight
+  readonly report: HelpReport
+  readonly settled: Settled
+  readonly is_own: boolean
+}
+
 /** The last CAS of HELP, fused with our own reservation where HP-2 allows it. */
 function* clearAfterHelp(
   it: Commit,
   seen: Seen,
-  report: HelpReport,
-  settled: Settled,
-  is_own: boolean,
+  { inflight, report, settled, is_own }: Helped,
 ): Protocol<StepResult> {
   const { staged } = seen
   const may_fuse =
@@ -271,7 +287,8 @@ function* clearAfterHelp(
       marker: report.own_marker,
       marker_is_later: !is_own,
       staged,
-      helped: { version: settled.change.latest_version, log: settled.log },
+      // An absent entry may have landed since: only a present one is evidence.
+      helped: settled.log === null ? null : { version: inflight.version, log: settled.log },
     },
   }
 }

@@ -18,8 +18,8 @@ export interface Seen {
   /** The marker was read after the state. */
   readonly marker_is_later: boolean
   readonly staged: Staged | null
-  /** A log entry that HELP read or wrote after this state's predecessor (HP-5). */
-  readonly helped: { readonly version: number; readonly log: LogEntry | null } | null
+  /** A log entry that HELP found or wrote at the version of the reservation that it cleared (HP-5). */
+  readonly helped: { readonly version: number; readonly log: LogEntry } | null
 }
 
 /** What to do next. */

@@ -20,7 +20,7 @@ import { legacyHash } from './request.ts'
 import { inflightLogPath } from './root.ts'
 import type { Inflight } from './state.ts'
 import { alert, issue, outcomeUnknown } from './work.ts'
-import { buildMarker, writeLog, writeMarker } from './writes.ts'
+import { buildMarker, TooLate, writeLog, writeMarker } from './writes.ts'
 
 /** One's own reservation, and the state that shows it. */
 export interface Reservation {
@@ -38,21 +38,35 @@ export function* drive(
   options: { readonly ghost_check: boolean },
 ): Protocol<CommitResult | 'look_again'> {
   const { inflight, staged } = own
+  it.work.budget.drives_own = true
   const path = yield* inflightLogPath(it.work, it.root, inflight)
   if (!path.ok) return path
   const checked = options.ghost_check ? yield* ghostCheck(it, own, path.path) : null
   if (checked !== null && 'answer' in checked) return checked.answer
   let log = checked?.log ?? null
-  if (log === null) {
-    // A log entry must not be written late: others may take the reservation over when its TTL has passed.
-    const { monotonic_ms } = yield* now()
-    if (monotonic_ms - own.sent_at_ms > it.work.settings.ttl_ms / 2) return 'look_again'
-    // Crash here: W1. The reservation names the payload; anyone may roll it forward after the TTL.
-    log = yield* writeLog(it.work, { path: path.path, payload: staged, owner: it.key, request: it.request })
-  }
+  // Crash here: W1. The reservation names the payload; anyone may roll it forward after the TTL.
+  log ??= yield* writeOwnLog(it, own, path.path)
+  if (log === null) return 'look_again'
   if (!holdsPayload(log, staged.sha256, it.key.key_hash)) return yield* logTaken(it, own)
   // Crash here: W2. The log holds our bytes; replay or any writer records and finalizes.
   return yield* record(it, own, path.path)
+}
+
+/** Step 1. Null when it would be late (6.4): others may take the reservation over when its TTL has passed. */
+function* writeOwnLog(it: Commit, own: Reservation, path: string): Protocol<LogEntry | null> {
+  const { work, key, request } = it
+  try {
+    return yield* writeLog(work, {
+      path,
+      payload: own.staged,
+      owner: key,
+      request,
+      not_after_ms: own.sent_at_ms + work.settings.ttl_ms / 2,
+    })
+  } catch (error) {
+    if (error instanceof TooLate) return null
+    throw error
+  }
 }
 
 /** R5: a marker read after the state decides whether this reservation is a ghost; the log is read with it. */

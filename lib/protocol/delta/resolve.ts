@@ -5,12 +5,11 @@
  */
 import { sameVersion } from '../../store/tokens.ts'
 import type { StoredObject, Token } from '../../store/types.ts'
-import { get, now, type Protocol } from '../effects.ts'
-import { CATALOG_POINTER_PATH, legacyRoot } from '../paths.ts'
+import { now, type Protocol } from '../effects.ts'
+import { legacyRoot } from '../paths.ts'
 import { StoredObjectError } from '../stored-error.ts'
 import { StoreError } from '../../store/types.ts'
-import { readCatalogTable, type CatalogTable } from './catalog.ts'
-import { POINTER_BYTES_MAX } from './limits.ts'
+import { readCatalogPointer, readCatalogTable, type CatalogTable } from './catalog.ts'
 import type { ResolutionFailure } from './outcomes.ts'
 import { normaliseRoot, type RootContext } from './table-root.ts'
 
@@ -38,6 +37,9 @@ export interface TableResolver {
 
 /** How long a catalog answer may be used without looking at the pointer (spec/coordinator.md 11.2). */
 const CACHE_MS = 60_000
+
+/** How many roots are kept; then all are forgotten. */
+const ROOTS_MAX = 10_000
 
 /** Cached answers of one catalog pointer generation. */
 interface CatalogCache {
@@ -92,42 +94,57 @@ function catalogResolver(
 ): TableResolver {
   let cache: CatalogCache | null = null
 
+  function knownRoot(table_id: string, monotonic_ms: number): ResolvedRoot | null {
+    return cache !== null && monotonic_ms - cache.checked_at_ms < CACHE_MS
+      ? (cache.roots.get(table_id) ?? null)
+      : null
+  }
+
   function* lookUp(table_id: string): Protocol<Resolution> {
     const { monotonic_ms } = yield* now()
-    const cached = fresh(cache, monotonic_ms)?.roots.get(table_id)
-    if (cached !== undefined) return cached
-    const pointer = yield* get(CATALOG_POINTER_PATH, POINTER_BYTES_MAX)
+    const known = knownRoot(table_id, monotonic_ms)
+    if (known !== null) return known
+    const pointer = yield* readCatalogPointer()
     const token = pointer.outcome === 'ok' ? pointer.token : null
-    if (cache === null || !sameGeneration(cache.pointer_token, token)) {
-      cache = { pointer_token: token, checked_at_ms: monotonic_ms, roots: new Map() }
-    }
-    cache.checked_at_ms = monotonic_ms
-    const known = cache.roots.get(table_id)
-    if (known !== undefined) return known
+    // Another look-up may put a newer generation into `cache` meanwhile: what is found here belongs to this one.
+    const generation =
+      cache !== null && sameGeneration(cache.pointer_token, token)
+        ? cache
+        : { pointer_token: token, checked_at_ms: monotonic_ms, roots: new Map<string, ResolvedRoot>() }
+    generation.checked_at_ms = monotonic_ms
+    cache = generation
+    const kept = generation.roots.get(table_id)
+    if (kept !== undefined) return kept
     const resolution =
       pointer.outcome === 'ok'
         ? yield* resolveInCatalog(table_id, pointer, context)
         : withoutPointer(table_id, options.without_pointer)
-    if (resolution.ok) cache.roots.set(table_id, resolution)
+    if (resolution.ok) keep(generation.roots, table_id, resolution)
     return resolution
+  }
+
+  function* attempt(table_id: string): Protocol<Resolution> {
+    try {
+      return yield* lookUp(table_id)
+    } catch (error) {
+      return resolutionFailure(error)
+    }
   }
 
   return {
     *resolve(table_id) {
-      try {
-        return yield* lookUp(table_id)
-      } catch (error) {
-        return resolutionFailure(error)
-      }
+      const first = yield* attempt(table_id)
+      // An object that does not parse is read once more before it counts as corrupt (spec/storage.md 8).
+      return !first.ok && first.reason === 'object_corrupt' ? yield* attempt(table_id) : first
     },
-    knownRoot(table_id, monotonic_ms) {
-      return fresh(cache, monotonic_ms)?.roots.get(table_id) ?? null
-    },
+    knownRoot,
   }
 }
 
-function fresh(cache: CatalogCache | null, monotonic_ms: number): CatalogCache | null {
-  return cache !== null && monotonic_ms - cache.checked_at_ms < CACHE_MS ? cache : null
+/** Without a catalog every id has a root, so what a client makes up must not fill the memory. */
+function keep(roots: Map<string, ResolvedRoot>, table_id: string, root: ResolvedRoot): void {
+  if (roots.size >= ROOTS_MAX) roots.clear()
+  roots.set(table_id, root)
 }
 
 function sameGeneration(a: Token | null, b: Token | null): boolean {
@@ -168,10 +185,6 @@ function resolutionFailure(error: unknown): Resolution {
   if (error instanceof StoredObjectError) {
     return { ok: false, reason: 'object_corrupt', object_class: error.object_class }
   }
-  if (error instanceof StoreError) {
-    return error.code === 'corrupt' || error.code === 'too_large'
-      ? { ok: false, reason: 'object_corrupt', object_class: 'catalog' }
-      : { ok: false, reason: 'storage_unavailable', retry_after_ms: 1000 }
-  }
+  if (error instanceof StoreError) return { ok: false, reason: 'storage_unavailable', retry_after_ms: 1000 }
   throw error
 }

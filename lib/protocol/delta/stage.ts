@@ -6,7 +6,17 @@ import { PAYLOAD_BYTES_MAX, RESENDS_MAX } from './limits.ts'
 import type { Finding, StageResult } from './outcomes.ts'
 import { beginRoot, keepRoot, needRoot } from './root.ts'
 import type { DeltaSettings } from './settings.ts'
-import { backOff, beginWork, Exhausted, getOp, issue, putOne, refusalOf, type Work } from './work.ts'
+import {
+  backOff,
+  beginWork,
+  Exhausted,
+  getOp,
+  issue,
+  putOne,
+  refusalOf,
+  unavailable,
+  type Work,
+} from './work.ts'
 
 /** Bytes to stage, as the client's text. */
 export interface StageRequest {
@@ -25,7 +35,10 @@ export function* stage({ table_id, payload }: StageRequest, settings: DeltaSetti
   try {
     return yield* stageWithin(work, new TextEncoder().encode(payload))
   } catch (error) {
-    return refusalOf(work, error, 'staging path already exists; retry')
+    const refusal = refusalOf(work, error, 'staging path already exists; retry')
+    // An object that was stored without an answer has a name that nobody knows: nothing that matters was written
+    // (spec/http-api.md 4.1), and staging again is right.
+    return refusal.reason === 'outcome_unknown' ? unavailable() : refusal
   }
 }
 

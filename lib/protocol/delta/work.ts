@@ -42,6 +42,8 @@ export interface Budget {
   operations: number
   /** A put of this request answered `ok` or `unknown`. */
   may_have_written: boolean
+  /** The key is reserved for this request: anybody may complete it, so giving up on a write is `outcome_unknown` (6.4). */
+  drives_own: boolean
   /** The latest put was refused without effect: the store is throttling. */
   throttled: boolean
 }
@@ -76,6 +78,7 @@ export function* beginWork(
       attempts: 0,
       operations: 0,
       may_have_written: false,
+      drives_own: false,
       throttled: false,
     },
   }
@@ -85,6 +88,11 @@ export function* beginWork(
 export function countAttempt(work: Work): void {
   if (work.budget.attempts >= ATTEMPTS_MAX) throw new Exhausted('attempts')
   work.budget.attempts += 1
+}
+
+/** One more operation fits into the budget, and `reserved` more after it. */
+export function hasRoom(work: Work, reserved: number): boolean {
+  return work.budget.operations + 1 + reserved <= OPERATIONS_MAX
 }
 
 /** Operations by name; an undefined one is left out. */
@@ -173,9 +181,9 @@ export function refusalOf(work: Work, error: unknown, contention_detail: string)
       ? { ok: false, reason: 'object_corrupt', object_class: error.object_class }
       : { ok: false, reason: error.reason }
   }
-  const { may_have_written, throttled } = work.budget
+  const { may_have_written, drives_own, throttled } = work.budget
   if (error instanceof Exhausted) {
-    if (may_have_written || error.what === 'resends') return outcomeUnknown()
+    if (may_have_written || (error.what === 'resends' && drives_own)) return outcomeUnknown()
     if (error.what === 'time') return unavailable()
     return throttled
       ? { ok: false, reason: 'throttled', retry_after_ms: RETRY_AFTER_MS }
@@ -187,6 +195,15 @@ export function refusalOf(work: Work, error: unknown, contention_detail: string)
   throw error
 }
 
-function unavailable(): SharedFailure {
+/** `storage_unavailable` says that this attempt wrote nothing; when it may have, as a helper, that would not be true. */
+export function withoutFalseClaim<F extends { readonly reason: string }>(
+  work: Work,
+  failure: F,
+): F | SharedFailure {
+  return failure.reason === 'storage_unavailable' && work.budget.may_have_written ? outcomeUnknown() : failure
+}
+
+/** `storage_unavailable`: the store did not answer, and this attempt wrote nothing that matters. */
+export function unavailable(): SharedFailure {
   return { ok: false, reason: 'storage_unavailable', retry_after_ms: RETRY_AFTER_MS }
 }

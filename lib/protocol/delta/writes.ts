@@ -2,7 +2,7 @@
  * The two write-once objects of a commit, log entry and marker. Each is sent, and after anything but `ok` read
  * back, before it may be sent again (spec/coordinator.md 6.4, R14): a 412 may be our own earlier attempt.
  */
-import type { Protocol } from '../effects.ts'
+import { now, type Protocol } from '../effects.ts'
 import type { Meta, PutResult } from '../../store/types.ts'
 import { RESENDS_MAX } from './limits.ts'
 import { encodeMarker, type Marker } from './marker.ts'
@@ -26,16 +26,24 @@ export interface LogWrite {
   readonly payload: Payload
   readonly owner: MarkerKey
   readonly request: HashedRequest
+  /** The last moment at which it may be sent, monotonic ms; none for a helper. */
+  readonly not_after_ms?: number
 }
 
+/** A log entry was not sent, or not sent again, because it would be too late (6.4): look at the state first. */
+export class TooLate extends Error {}
+
 /** Put the log entry if absent. Answers what the slot holds now: maybe another's bytes, for the caller to compare. */
-export function* writeLog(work: Work, { path, payload, owner, request }: LogWrite): Protocol<LogEntry> {
+export function* writeLog(work: Work, write: LogWrite): Protocol<LogEntry> {
+  const { path, payload, owner, request, not_after_ms = Infinity } = write
   const request_hash = work.meta ? yield* requestHash(request, payload.sha256) : null
   const meta: Meta | undefined =
     request_hash === null
       ? undefined
       : { [OWNER_COMMIT_ID]: owner.key_hash, [OWNER_REQUEST_HASH]: request_hash }
   for (let sent = 1; ; sent++) {
+    const { monotonic_ms } = yield* now()
+    if (monotonic_ms > not_after_ms) throw new TooLate()
     const result = yield* putOne(work, {
       path,
       bytes: payload.bytes,

@@ -127,7 +127,11 @@ function asStored(workspace: DeltaWorkspace, ask: ArcoAsk): Record<string, strin
 }
 
 /** The objects of a difference, in Arco's spelling. */
-function storedText(workspace: DeltaWorkspace, stored: Stored, now_ms: number): Record<string, string> {
+export function storedText(
+  workspace: DeltaWorkspace,
+  stored: Stored,
+  now_ms: number,
+): Record<string, string> {
   const { table_id } = workspace.expect
   const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
   const bytesOf = (request: string): Uint8Array => {
@@ -164,7 +168,7 @@ function storedText(workspace: DeltaWorkspace, stored: Stored, now_ms: number): 
 }
 
 /** What changed, in Arco's spelling, after a look at how it is really spelled. */
-function changed(before: Snapshot, after: Snapshot): Record<string, string> {
+export function changed(before: Snapshot, after: Snapshot): Record<string, string> {
   return Object.fromEntries(
     Object.entries(changesBetween(before, after)).map(([path, text]) => {
       if (text === null) throw new Error(`${path} is gone; no request deletes anything`)
