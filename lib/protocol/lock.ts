@@ -6,8 +6,18 @@
  *     absent ──acquire──> held ──renew──> held ──release, force-break, time──> expired ──acquire──> held, token + 1
  */
 import * as z from 'zod'
-import type { PutResult, Token } from '../store/types.ts'
-import { get, now, pause, put, ulid, type Protocol } from './effects.ts'
+import type { PutResult, StoreError, Token } from '../store/types.ts'
+import {
+  all,
+  now,
+  pause,
+  put,
+  readable,
+  ulid,
+  type GetOp,
+  type Protocol,
+  type ReadAnswer,
+} from './effects.ts'
 import { parseJson, stringifyJson, type JsonValue } from './json.ts'
 import { floorMs, formatInstant, fromMs, parseInstant } from './orchestration/events/instant.ts'
 import { StoredObjectError } from './stored-error.ts'
@@ -31,6 +41,12 @@ const BACKOFF_BASE_MS = 100
 const BACKOFF_CAP_MS = 5_000
 /** CAS attempts of one request (R22). */
 const ATTEMPTS_MAX = 8
+/** Looks at somebody else's lease; the wait ends long before, unless every pause is drawn short. */
+const LOOKS_MAX = 64
+/** Re-sends of a renewal that had no effect. */
+const RESENDS_MAX = 3
+/** When to ask again after losing every race, ms. */
+const RETRY_AFTER_MS = 1_000
 
 const Time = z.string().refine((text) => parseInstant(text) !== null)
 
@@ -67,8 +83,23 @@ export interface LockHeld {
   readonly retry_after_ms: number
 }
 
+/** The store took none of our writes, or somebody was always faster. */
+export interface LockContended {
+  readonly ok: false
+  readonly reason: 'contention' | 'throttled'
+  readonly retry_after_ms: number
+}
+
 /** What an acquisition came to; a record that does not parse is thrown as StoredObjectError. */
-export type Acquired = { readonly ok: true; readonly guard: Guard } | LockHeld
+export type Acquired =
+  | {
+      readonly ok: true
+      readonly guard: Guard
+      /** Somebody else may have held it since `first` was read. */
+      readonly has_waited: boolean
+    }
+  | LockHeld
+  | LockContended
 
 /** How to acquire. */
 export interface AcquireRequest {
@@ -78,6 +109,13 @@ export interface AcquireRequest {
   readonly floor?: number
   readonly operation?: string
   readonly wait_ms?: number
+  /** The answer to `lockOp`, where it was issued together with other reads; later looks are made here. */
+  readonly first?: ReadAnswer
+}
+
+/** The read of a lock record, to be issued with others. */
+export function lockOp(path: string): GetOp {
+  return { kind: 'get', path, bytes_max: LOCK_BYTES_MAX }
 }
 
 /** Take the lock, waiting for another holder at most `wait_ms` (4.1). */
@@ -86,43 +124,59 @@ export function* acquire(request: AcquireRequest): Protocol<Acquired> {
   const holderId = yield* ulid()
   const started = yield* now()
   const mine: LockRecord[] = []
-  for (let attempt = 1; ; attempt++) {
-    const seen = yield* readLock(path)
+  let answer = request.first ?? (yield* look(path))
+  for (let looks = 1; ; looks++) {
+    const seen = seenLock(path, answer)
     const own = seen === null ? null : ownGuard(path, seen, mine)
-    if (own !== null) return { ok: true, guard: own }
+    const has_waited = looks > 1
+    if (own !== null) return { ok: true, guard: own, has_waited }
     const clock = yield* now()
-    const spent_ms = clock.monotonic_ms - started.monotonic_ms
+    const left_ms = wait_ms - (clock.monotonic_ms - started.monotonic_ms)
     if (seen !== null && !isExpired(seen, clock.now_ms)) {
-      if (spent_ms >= wait_ms || attempt > ATTEMPTS_MAX) return held(seen.record, clock.now_ms)
-      yield* waitTurn(attempt, wait_ms - spent_ms)
-      continue
+      if (left_ms <= 0 || looks >= LOOKS_MAX) return held(seen.record, clock.now_ms)
+      yield* waitTurn(looks, left_ms)
+    } else {
+      const record = candidate(request, holderId, seen, clock.now_ms)
+      const result = yield* writeLock(path, record, seen?.token ?? null)
+      if (result.outcome === 'ok')
+        return { ok: true, guard: { path, record, token: result.token }, has_waited }
+      mine.push(record)
+      if (mine.length >= ATTEMPTS_MAX) return contended(result)
+      // A-7: look at once, it may be our own; A-7a: the store asked for a pause.
+      if (result.outcome === 'no_effect') yield* waitTurn(mine.length, left_ms, result.retry_after_ms)
     }
-    const record = candidate(request, holderId, seen, clock.now_ms)
-    mine.push(record)
-    const result = yield* writeLock(path, record, seen?.token ?? null)
-    if (result.outcome === 'ok') return { ok: true, guard: { path, record, token: result.token } }
-    if (attempt >= ATTEMPTS_MAX) return held(seen?.record ?? record, clock.now_ms)
-    // A-7: look at once, it may be our own; A-7a: the store asked for a pause.
-    if (result.outcome === 'no_effect') yield* waitTurn(attempt, wait_ms, result.retry_after_ms)
+    answer = yield* look(path)
   }
+}
+
+function* look(path: string): Protocol<ReadAnswer> {
+  const [answer] = yield* all([lockOp(path)])
+  return answer
 }
 
 /** Lengthen the lease (4.2). `null`: it is lost, and the protected work must not write any more. */
 export function* renew(guard: Guard, ttl_ms: number = LEASE_MS): Protocol<Guard | null> {
-  const { now_ms } = yield* now()
-  if (!isValidForHolder(guard, now_ms)) return null
-  const record = {
-    ...guard.record,
-    expiresAt: timeText(now_ms + ttl_ms),
-    ttlMs: ttl_ms,
-    renewedAt: timeText(now_ms),
+  const { path } = guard
+  const mine: LockRecord[] = []
+  for (let sent = 1; ; sent++) {
+    const { now_ms } = yield* now()
+    if (!isValidForHolder(guard, now_ms)) return null
+    const record = {
+      ...guard.record,
+      expiresAt: timeText(now_ms + ttl_ms),
+      ttlMs: ttl_ms,
+      renewedAt: timeText(now_ms),
+    }
+    const result = yield* writeLock(path, record, guard.token)
+    if (result.outcome === 'ok') return { path, record, token: result.token }
+    if (result.outcome === 'no_effect') yield* waitTurn(sent, BACKOFF_CAP_MS, result.retry_after_ms)
+    mine.push(record)
+    const seen = seenLock(path, yield* look(path))
+    const own = seen === null ? null : ownGuard(path, seen, mine)
+    if (seen === null || own !== null) return own
+    // The store did not take it, and nobody else has written: the lease is still ours to lengthen.
+    if (!sameRecord(seen.record, guard.record) || sent > RESENDS_MAX) return null
   }
-  const result = yield* writeLock(guard.path, record, guard.token)
-  if (result.outcome === 'ok') return { path: guard.path, record, token: result.token }
-  const seen = yield* readLock(guard.path)
-  return seen !== null && sameRecord(seen.record, record)
-    ? { path: guard.path, record, token: seen.token }
-    : null
 }
 
 /** Give the lock back (4.3). Never fails the work it protected; the record stays. */
@@ -147,7 +201,7 @@ export interface LockView {
 
 /** Look at the lock without touching it. */
 export function* inspectLock(path: string): Protocol<LockView> {
-  const seen = yield* readLock(path)
+  const seen = seenLock(path, yield* look(path))
   const { now_ms } = yield* now()
   if (seen === null) return { record: null, held: false, left_ms: 0 }
   const left_ms = Math.max(0, endOf(seen) - now_ms)
@@ -164,7 +218,7 @@ export type Broken =
  * from, which must not be below the epoch of what the lock protects; else StoredObjectError.
  */
 export function* forceBreak(path: string, options: { readonly sequence?: number } = {}): Protocol<Broken> {
-  const answer = yield* get(path, LOCK_BYTES_MAX)
+  const answer = readable(yield* look(path))
   if (answer.outcome === 'not_found') return { ok: true, record: null }
   const { now_ms } = yield* now()
   const ended = timeText(now_ms - RELEASED_MS)
@@ -181,32 +235,42 @@ export function* forceBreak(path: string, options: { readonly sequence?: number 
         }
       : { ...parsed, expiresAt: ended, operation: FORCE_BREAK }
   const result = yield* writeLock(path, record, answer.token)
-  return result.outcome === 'ok'
-    ? { ok: true, record }
-    : { ok: false, reason: 'contention', detail: 'lock changed while force-breaking it' }
+  if (result.outcome === 'ok') return { ok: true, record }
+  const seen = readable(yield* look(path))
+  if (seen.outcome === 'ok' && sameBytes(seen.bytes, encodeLock(record))) return { ok: true, record }
+  return { ok: false, reason: 'contention', detail: 'lock changed while force-breaking it' }
 }
 
 const FORCE_BREAK = 'force-break'
 
-/** Why a caller's own lock does not let it publish (6.3). */
-export type FencingProblem =
-  | { readonly reason: 'lock_missing' | 'lock_expired'; readonly expiring: boolean }
-  | { readonly reason: 'stale_fencing_token'; readonly current: number }
+/** What a look at the lock says about a fencing token (6.3). */
+export type Fencing =
+  | { readonly ok: true; readonly expires_at_ms: number }
+  | { readonly ok: false; readonly reason: 'lock_missing' | 'lock_expired'; readonly expiring: boolean }
+  | { readonly ok: false; readonly reason: 'stale_fencing_token'; readonly current: number }
 
-/** Check the fenced shape's token against the record; null when the caller may go on. */
-export function* checkFencing(
+/** Check a fencing token against the record; `left_min_ms` of the lease must be left. */
+export function* checkFencing(path: string, sequence: number, left_min_ms: number = 0): Protocol<Fencing> {
+  return fencingOf(path, yield* look(path), sequence, (yield* now()).now_ms, left_min_ms)
+}
+
+/** As `checkFencing`, from the answer to `lockOp`. */
+export function fencingOf(
   path: string,
+  answer: ReadAnswer,
   sequence: number,
+  now_ms: number,
   left_min_ms: number = 0,
-): Protocol<FencingProblem | null> {
-  const seen = yield* readLock(path)
-  const { now_ms } = yield* now()
-  if (seen === null) return { reason: 'lock_missing', expiring: false }
-  const left_ms = endOf(seen) - now_ms
-  if (left_ms <= 0) return { reason: 'lock_expired', expiring: false }
+): Fencing {
+  const seen = seenLock(path, answer)
+  if (seen === null) return { ok: false, reason: 'lock_missing', expiring: false }
+  const expires_at_ms = endOf(seen)
+  if (now_ms >= expires_at_ms) return { ok: false, reason: 'lock_expired', expiring: false }
   const current = seen.record.sequenceNumber
-  if (current !== sequence) return { reason: 'stale_fencing_token', current }
-  return left_ms < left_min_ms ? { reason: 'lock_expired', expiring: true } : null
+  if (current !== sequence) return { ok: false, reason: 'stale_fencing_token', current }
+  return now_ms + left_min_ms > expires_at_ms
+    ? { ok: false, reason: 'lock_expired', expiring: true }
+    : { ok: true, expires_at_ms }
 }
 
 /** Whether the holder may still act on its lease, with at least `left_min_ms` of it. */
@@ -221,13 +285,19 @@ interface SeenLock {
   readonly server_date_ms: number | null
 }
 
-function* readLock(path: string): Protocol<SeenLock | null> {
-  const answer = yield* get(path, LOCK_BYTES_MAX)
+function seenLock(path: string, given: ReadAnswer): SeenLock | null {
+  if (given.outcome === 'failed' && isUnreadable(given.error)) throw corrupt(path)
+  const answer = readable(given)
   if (answer.outcome === 'not_found') return null
   const record = tryParse(answer.bytes)
   if (record === null) throw corrupt(path)
   const { token, last_modified_ms = null, server_date_ms = null } = answer
   return { record, token, last_modified_ms, server_date_ms }
+}
+
+/** Larger than any record, or damaged on the way twice: as broken as one that does not parse (spec/storage.md 8). */
+function isUnreadable({ code }: StoreError): boolean {
+  return code === 'too_large' || code === 'corrupt'
 }
 
 function tryParse(bytes: Uint8Array): LockRecord | null {
@@ -305,6 +375,12 @@ function held(record: LockRecord, now_ms: number): LockHeld {
   }
 }
 
+function contended(result: PutResult): LockContended {
+  return result.outcome === 'no_effect'
+    ? { ok: false, reason: 'throttled', retry_after_ms: result.retry_after_ms ?? RETRY_AFTER_MS }
+    : { ok: false, reason: 'contention', retry_after_ms: RETRY_AFTER_MS }
+}
+
 /** Full jitter, doubling; not past the end of the wait, and at least what the store asked for. */
 function* waitTurn(attempt: number, left_ms: number, asked_ms = 0): Protocol<void> {
   const cap_ms = Math.min(BACKOFF_CAP_MS, BACKOFF_BASE_MS * 2 ** (attempt - 1))
@@ -335,9 +411,11 @@ export function encodeLock(record: LockRecord): Uint8Array {
 }
 
 function sameRecord(a: LockRecord, b: LockRecord): boolean {
-  const left = encodeLock(a)
-  const right = encodeLock(b)
-  return left.length === right.length && left.every((byte, index) => byte === right[index])
+  return sameBytes(encodeLock(a), encodeLock(b))
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, index) => byte === b[index])
 }
 
 function timeText(epoch_ms: number): string {

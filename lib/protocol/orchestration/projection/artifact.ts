@@ -3,10 +3,9 @@
  * compared with both before anything decodes them (8.5); only a reference of an early version, a bare path, has neither.
  */
 import * as z from 'zod'
-import { sha256, type Protocol } from '../../effects.ts'
+import { all, type Protocol } from '../../effects.ts'
 import { artifactPath, isProjectionPath } from '../paths.ts'
-import { corrupt, type ObjectClass } from './documents.ts'
-import { ARTIFACT_BYTES_MAX } from './limits.ts'
+import { boundedAnswer, corrupt, type ObjectClass } from './documents.ts'
 
 const Path = z.string().refine(isProjectionPath)
 
@@ -27,21 +26,21 @@ export interface NewArtifact {
   readonly ref: Exclude<ArtifactRef, string>
 }
 
-/** Name some bytes: `file` in `folder`, with the beginning of their hash in the name. */
-export function* newArtifact(folder: string, file: string, bytes: Uint8Array): Protocol<NewArtifact> {
-  return named(folder, file, bytes, yield* sha256(bytes))
+/** A file that will become an artifact. */
+export interface NewFile {
+  /** Its name before the hash is put into it. */
+  readonly file: string
+  readonly bytes: Uint8Array
 }
 
-/** As `newArtifact`, where the hash is known. */
-export function named(folder: string, file: string, bytes: Uint8Array, hash: string): NewArtifact {
-  return {
-    bytes,
-    ref: {
-      path: artifactPath(folder, file, hash),
-      checksum_sha256: `sha256:${hash}`,
-      byte_size: bytes.length,
-    },
-  }
+/** Name some files by the hash of their bytes. */
+export function* newArtifacts(folder: string, files: readonly NewFile[]): Protocol<NewArtifact[]> {
+  const hashes = yield* all(files.map(({ bytes }) => ({ kind: 'sha256' as const, bytes })))
+  return files.map(({ file, bytes }, index) => {
+    const hash = hashes[index] ?? ''
+    const path = artifactPath(folder, file, hash)
+    return { bytes, ref: { path, checksum_sha256: `sha256:${hash}`, byte_size: bytes.length } }
+  })
 }
 
 /** Where the artifact is. */
@@ -49,22 +48,66 @@ export function pathOf(ref: ArtifactRef): string {
   return typeof ref === 'string' ? ref : ref.path
 }
 
-/** How many bytes a read of it may return. */
-export function bytesMaxOf(ref: ArtifactRef, object_class_max: number = ARTIFACT_BYTES_MAX): number {
-  return typeof ref === 'string' ? object_class_max : Math.min(ref.byte_size, object_class_max)
+/** An artifact to read, and what kind of object it is. */
+export interface WantedArtifact {
+  readonly object_class: ObjectClass
+  readonly ref: ArtifactRef
+  readonly bytes_max: number
 }
 
-/** Throws `object_corrupt` unless the bytes are those that the reference names. */
-export function* verifyArtifact(
-  object_class: ObjectClass,
-  ref: ArtifactRef,
-  bytes: Uint8Array,
-): Protocol<void> {
+/** Bytes of reads that are on their way together, besides their number. */
+const BATCH_BYTES_MAX = 64 * 1024 * 1024
+/** What an artifact of unknown size counts for. */
+const UNKNOWN_BYTES = 4 * 1024 * 1024
+
+/** Cut reads into batches, each of at most `count_max` artifacts and of bounded size. */
+export function batchesOf<W extends WantedArtifact>(wanted: readonly W[], count_max: number): W[][] {
+  const batches: W[][] = []
+  let bytes = Number.POSITIVE_INFINITY
+  for (const each of wanted) {
+    const size = typeof each.ref === 'string' ? UNKNOWN_BYTES : each.ref.byte_size
+    const batch = batches.at(-1)
+    if (batch === undefined || batch.length >= count_max || bytes + size > BATCH_BYTES_MAX) {
+      batches.push([each])
+      bytes = size
+    } else {
+      batch.push(each)
+      bytes += size
+    }
+  }
+  return batches
+}
+
+/** Read artifacts together and compare each with its reference. Throws `object_corrupt` for the first that differs. */
+export function* readArtifacts(wanted: readonly WantedArtifact[]): Protocol<Uint8Array[]> {
+  const answers = yield* all(
+    wanted.map(({ ref, bytes_max }) => ({
+      kind: 'get' as const,
+      path: pathOf(ref),
+      bytes_max: limitOf(ref, bytes_max),
+    })),
+  )
+  const found = wanted.map(({ object_class, ref }, index) => {
+    const answer = answers[index] ?? { outcome: 'not_found' as const }
+    const stored = boundedAnswer(object_class, pathOf(ref), answer)
+    if (stored === null) throw corrupt(object_class, pathOf(ref), 'does not exist')
+    return stored.bytes
+  })
+  const hashes = yield* all(found.map((bytes) => ({ kind: 'sha256' as const, bytes })))
+  wanted.forEach((each, index) => verify(each, found[index] ?? new Uint8Array(), hashes[index] ?? ''))
+  return found
+}
+
+function limitOf(ref: ArtifactRef, bytes_max: number): number {
+  return typeof ref === 'string' ? bytes_max : Math.min(ref.byte_size, bytes_max)
+}
+
+function verify({ object_class, ref }: WantedArtifact, bytes: Uint8Array, hash: string): void {
   if (typeof ref === 'string') return
   if (bytes.length !== ref.byte_size) {
     throw corrupt(object_class, ref.path, `expected ${ref.byte_size} bytes, saw ${bytes.length}`)
   }
-  if (`sha256:${yield* sha256(bytes)}` !== ref.checksum_sha256) {
+  if (`sha256:${hash}` !== ref.checksum_sha256) {
     throw corrupt(object_class, ref.path, 'its SHA-256 is not the one in the manifest')
   }
 }

@@ -3,8 +3,8 @@
  * document, unknown members dropped; written with two spaces, members in their order, no newline at the end.
  */
 import type * as z from 'zod'
-import { StoreError, type StoredObject } from '../../../store/types.ts'
-import { get, type Protocol } from '../../effects.ts'
+import type { StoredObject } from '../../../store/types.ts'
+import { all, type GetOp, type Protocol, type ReadAnswer } from '../../effects.ts'
 import { parseJson, type JsonLimits, type JsonValue } from '../../json.ts'
 import { StoredObjectError } from '../../stored-error.ts'
 
@@ -47,17 +47,35 @@ export function parseDocument<T>(kind: DocumentKind<T>, path: string, bytes: Uin
   throw corrupt(kind.object_class, path, place)
 }
 
-/** Read a document, or null when there is none. One that does not parse is read once more before it counts (storage.md 8). */
+/** Read a document, or null when there is none. */
 export function* readDocument<T>(kind: DocumentKind<T>, path: string): Protocol<SeenDocument<T> | null> {
-  const first = yield* getBounded(kind.object_class, path, kind.bytes_max)
-  if (first === null) return null
+  const [answer] = yield* all([documentOp(kind, path)])
+  return yield* toDocument(kind, path, answer)
+}
+
+/** The read of a document, to be issued with others. */
+export function documentOp(kind: DocumentKind<unknown>, path: string): GetOp {
+  return { kind: 'get', path, bytes_max: kind.bytes_max }
+}
+
+/** The document in an answer. One that does not parse is read once more before it counts (spec/storage.md 8). */
+export function* toDocument<T>(
+  kind: DocumentKind<T>,
+  path: string,
+  answer: ReadAnswer,
+): Protocol<SeenDocument<T> | null> {
   try {
-    return { value: parseDocument(kind, path, first.bytes), stored: first }
+    return seenDocument(kind, path, answer)
   } catch (error) {
     if (!(error instanceof StoredObjectError)) throw error
   }
-  const again = yield* getBounded(kind.object_class, path, kind.bytes_max)
-  return again === null ? null : { value: parseDocument(kind, path, again.bytes), stored: again }
+  const [again] = yield* all([documentOp(kind, path)])
+  return seenDocument(kind, path, again)
+}
+
+function seenDocument<T>(kind: DocumentKind<T>, path: string, answer: ReadAnswer): SeenDocument<T> | null {
+  const stored = boundedAnswer(kind.object_class, path, answer)
+  return stored === null ? null : { value: parseDocument(kind, path, stored.bytes), stored }
 }
 
 /** An object that must exist because another one names it. */
@@ -67,24 +85,16 @@ export function* readNamed<T>(kind: DocumentKind<T>, path: string): Protocol<See
   return seen
 }
 
-/** Read bytes; an object larger than its class allows is as corrupt as one that does not parse. */
-export function* getBounded(
+/** What a read came to; an object larger than its class allows is as corrupt as one that does not parse. */
+export function boundedAnswer(
   object_class: ObjectClass,
   path: string,
-  bytes_max: number,
-): Protocol<StoredObject | null> {
-  try {
-    const answer = yield* get(path, bytes_max)
-    return answer.outcome === 'ok' ? answer : null
-  } catch (error) {
-    throw asCorrupt(error, object_class, path)
-  }
-}
-
-/** A read failure of a named object, in the words of that object; any other error stays what it is. */
-export function asCorrupt(error: unknown, object_class: ObjectClass, path: string): unknown {
-  const is_corrupt = error instanceof StoreError && (error.code === 'too_large' || error.code === 'corrupt')
-  return is_corrupt ? corrupt(object_class, path, error.code) : error
+  answer: ReadAnswer,
+): StoredObject | null {
+  if (answer.outcome === 'not_found') return null
+  if (answer.outcome === 'ok') return answer
+  const { code } = answer.error
+  throw code === 'too_large' || code === 'corrupt' ? corrupt(object_class, path, code) : answer.error
 }
 
 /** What documents are made of: maps keep the order of their entries whatever the names. */
