@@ -13,8 +13,9 @@ import { compareBytes, laterVersion } from '../byte-order.ts'
 import type { Instant } from '../events/instant.ts'
 import type { LedgerEvent } from '../events/kinds.ts'
 import type { CatalogRow, RunRow, TaskRow } from '../tables/runs.ts'
-import { find, joinKey, put, slotsOf } from './rows.ts'
-import type { FoldState } from './state.ts'
+import { find, findIn, isFull, put, slotsOf } from './rows.ts'
+import { catalogName } from './state.ts'
+import type { FoldState, TaskSlot } from './state.ts'
 
 /** Refreshes of one run's rows that have not been carried out. The first has number 1. */
 export interface Refreshes {
@@ -27,11 +28,11 @@ export interface Refreshes {
   run_version: string
   /** Newest last. An older one is dropped when a newer one counts for every task that it counts for. */
   readonly changes: VersionChange[]
-  /** Tasks that were looked at on the way, by key. */
-  readonly settled: Map<string, Settled>
-  /** Tasks that changed since the last refresh. */
-  readonly changed: Set<string>
+  /** Tasks that changed since the last refresh; one may be there more than once. */
+  readonly changed: TaskSlot[]
 }
+
+type TaskKey = Pick<TaskRow, 'run_id' | 'task_key'>
 
 interface Refresh {
   readonly run_version: string
@@ -47,7 +48,7 @@ interface VersionChange {
 }
 
 /** The two columns of a catalog row after a refresh; `row_version` is null while there is no row. */
-interface Settled {
+export interface Settled {
   readonly refresh: number
   readonly row_version: string | null
   readonly updated_at: Instant
@@ -75,16 +76,17 @@ export function refreshCatalog(state: FoldState, event: LedgerEvent, run_id: str
   }
   pending.count += 1
   noteVersion(pending, run.row.row_version, event.timestamp)
-  for (const task_key of pending.changed) refreshChanged(state, event, run_id, task_key, pending)
-  pending.changed.clear()
+  for (let task = pending.changed.pop(); task !== undefined; task = pending.changed.pop()) {
+    refreshChanged(event, task, pending)
+  }
 }
 
 /** Before a task changes or appears: what its catalog row is by now depends on what the task is by now. */
-export function settleCatalogRow(state: FoldState, run_id: string, task_key: string): void {
+export function settleCatalogRow(state: FoldState, run_id: string, task_key: string, task: TaskSlot): void {
   const pending = state.refreshes.get(run_id)
   if (pending === undefined) return
-  pending.settled.set(task_key, settle(state, pending, run_id, task_key))
-  pending.changed.add(task_key)
+  task.settled = settle(state, pending, { run_id, task_key }, task)
+  pending.changed.push(task)
 }
 
 /** Carry out all refreshes: from here on the table is what the specification says. */
@@ -92,16 +94,19 @@ export function writeCatalog(state: FoldState): void {
   for (const [run_id, pending] of state.refreshes) writeCatalogRows(state, run_id, pending)
 }
 
+/** Forget the refreshes of a run that is no more. */
+export function dropRefreshes(state: FoldState, run_id: string): void {
+  for (const task of state.rows.tasks.groups.get(run_id)?.values() ?? []) task.settled = null
+  state.refreshes.delete(run_id)
+}
+
 function writeCatalogRows(state: FoldState, run_id: string, pending: Refreshes): void {
   const run = find(state.rows.runs, run_id)
-  if (run !== null) {
-    for (const { row: task } of slotsOf(state.rows.tasks, run_id)) {
-      const settled = settle(state, pending, run_id, task.task_key)
-      if (settled.row_version !== null && task.asset_key !== null) {
-        const { updated_at, row_version } = settled
-        put(state.rows.catalog_run_index, catalogRow(pending, run.row, task, { updated_at, row_version }))
-      }
-    }
+  for (const task of slotsOf(state.rows.tasks, run_id)) {
+    const { updated_at, row_version } = settle(state, pending, task.row, task)
+    task.settled = null
+    if (run !== null && row_version !== null && task.row.asset_key !== null)
+      put(state.rows.catalog_run_index, catalogRow(pending, run.row, task.row, { updated_at, row_version }))
   }
   state.refreshes.delete(run_id)
 }
@@ -116,8 +121,7 @@ function firstRefresh(event: LedgerEvent, run: RunRow): Refreshes {
     first: { run_version, at },
     run_version,
     changes: [],
-    settled: new Map(),
-    changed: new Set(),
+    changed: [],
   }
 }
 
@@ -134,27 +138,27 @@ function noteVersion(pending: Refreshes, run_version: string, at: Instant): void
 }
 
 /** The columns of a task's row after the last refresh. */
-function settle(state: FoldState, pending: Refreshes, run_id: string, task_key: string): Settled {
-  const known = pending.settled.get(task_key) ?? settledBefore(state, pending, run_id, task_key)
+function settle(state: FoldState, pending: Refreshes, key: TaskKey, task: TaskSlot): Settled {
+  const known = task.settled ?? settledBefore(state, pending, key)
   // Settled by an earlier change since the last refresh, before which the task was another one.
   if (known.refresh === pending.count) return known
-  const task = find(state.rows.tasks, task_key, run_id)?.row
-  if (task === undefined || task.asset_key === null) return { ...known, refresh: pending.count }
+  if (!isFull(task) || task.row.asset_key === null) return { ...known, refresh: pending.count }
+  const { row_version } = task.row
   const missed_first =
-    known.refresh === 0 && known.row_version !== laterVersion(task.row_version, pending.first.run_version)
-  const change = lastChangeAbove(pending.changes, task.row_version)
+    known.refresh === 0 && known.row_version !== laterVersion(row_version, pending.first.run_version)
+  const change = lastChangeAbove(pending.changes, row_version)
   const has_change = change !== null && change.refresh > known.refresh
   return {
     refresh: pending.count,
-    row_version: laterVersion(task.row_version, pending.run_version),
+    row_version: laterVersion(row_version, pending.run_version),
     updated_at: has_change ? change.at : missed_first ? pending.first.at : known.updated_at,
   }
 }
 
 /** What the table still says: the row before the first of these refreshes. */
-function settledBefore(state: FoldState, pending: Refreshes, run_id: string, task_key: string): Settled {
-  const key = joinKey([pending.org_id, pending.workspace_id, task_key])
-  const row = find(state.rows.catalog_run_index, key, run_id)?.row
+function settledBefore(state: FoldState, pending: Refreshes, { run_id, task_key }: TaskKey): Settled {
+  const name = catalogName(pending.org_id, pending.workspace_id, task_key)
+  const row = findIn(state.rows.catalog_run_index, run_id, name)?.row
   return row === undefined
     ? { refresh: 0, row_version: null, updated_at: pending.first.at }
     : { refresh: 0, row_version: row.row_version, updated_at: row.updated_at }
@@ -173,19 +177,12 @@ function lastChangeAbove(changes: readonly VersionChange[], version: string): Ve
   return changes[low - 1] ?? null
 }
 
-function refreshChanged(
-  state: FoldState,
-  event: LedgerEvent,
-  run_id: string,
-  task_key: string,
-  pending: Refreshes,
-): void {
-  const known = pending.settled.get(task_key)
-  const task = find(state.rows.tasks, task_key, run_id)?.row
-  if (known === undefined || task === undefined || task.asset_key === null) return
-  const row_version = laterVersion(task.row_version, pending.run_version)
+function refreshChanged(event: LedgerEvent, task: TaskSlot, pending: Refreshes): void {
+  const known = task.settled
+  if (known === null || !isFull(task) || task.row.asset_key === null) return
+  const row_version = laterVersion(task.row.row_version, pending.run_version)
   const updated_at = row_version === known.row_version ? known.updated_at : event.timestamp
-  pending.settled.set(task_key, { refresh: pending.count, row_version, updated_at })
+  task.settled = { refresh: pending.count, row_version, updated_at }
 }
 
 function catalogRow(

@@ -28,8 +28,8 @@ export function finishTask(state: FoldState, event: LedgerEvent, data: Completio
   changeTask(state, task, finishedTask(task.row, event, data, written, next))
   if (isTerminalTask(next)) {
     countFinished(state, event, data.run_id, next)
-    if (next === 'SUCCEEDED') satisfyDependents(state, event, data.run_id, data.task_key, data.attempt)
-    else propagate(state, event, data.run_id, data.task_key, next)
+    if (next === 'SUCCEEDED') satisfyDependents(state, event, task, data.attempt)
+    else propagate(state, event, task, next)
   }
   recordAttempt(state, event, data, written)
   return true

@@ -1,16 +1,13 @@
-/**
- * What the end of a task means for the tasks that wait for it (spec/fold.md 2, 4.7, 4.8). The graph is kept from both
- * ends: downstream for the fold, upstream for whoever asks what a task is waiting for.
- */
+/** What the end of a task means for the tasks that wait for it (spec/fold.md 4.7, 4.8). */
 import type { LedgerEvent } from '../events/kinds.ts'
 import type { DependencyRow } from '../tables/runs.ts'
 import { isTerminalTask } from '../tables/values.ts'
 import type { DepResolution } from '../tables/values.ts'
-import { allSlots, find, isFull, joinKey, put, replace } from './rows.ts'
-import type { FullSlot, Slot } from './rows.ts'
+import { link } from './graph.ts'
+import { findByKey, isFull, put, replace } from './rows.ts'
 import { countFinished } from './run-rows.ts'
-import type { DependencyGraph, FoldState } from './state.ts'
-import { changeTask, findTask } from './task-rows.ts'
+import type { FoldState, TaskSlot } from './state.ts'
+import { changeTask } from './task-rows.ts'
 
 /** An unresolved edge; one that a plan names again begins again. */
 export function addDependency(
@@ -30,8 +27,8 @@ export function addDependency(
     satisfying_attempt: null,
     row_version: event.event_id,
   }
-  const known = find(state.rows.dep_satisfaction, joinKey([upstream_task_key, downstream_task_key]), run_id)
-  if (known === null) link(state.graphs, row, put(state.rows.dep_satisfaction, row))
+  const known = findByKey(state.rows.dep_satisfaction, [run_id, upstream_task_key, downstream_task_key])
+  if (known === null) link(state, put(state.rows.dep_satisfaction, row), row)
   else replace(state.rows.dep_satisfaction, known, row)
 }
 
@@ -42,11 +39,11 @@ export function addDependency(
 export function satisfyDependents(
   state: FoldState,
   event: LedgerEvent,
-  run_id: string,
-  task_key: string,
+  task: TaskSlot,
   attempt: number,
 ): void {
-  for (const edge of downstreamOf(state, run_id, task_key)) {
+  for (const edge of task.downstream) {
+    if (!isFull(edge)) continue
     const was_satisfied = edge.row.satisfied
     replace(state.rows.dep_satisfaction, edge, {
       ...edge.row,
@@ -56,7 +53,7 @@ export function satisfyDependents(
       satisfying_attempt: attempt,
       row_version: event.event_id,
     })
-    if (!was_satisfied) countSatisfied(state, event, run_id, edge.row.downstream_task_key)
+    if (!was_satisfied && edge.to !== null) countSatisfied(state, event, edge.to)
   }
 }
 
@@ -67,51 +64,33 @@ export function satisfyDependents(
 export function propagate(
   state: FoldState,
   event: LedgerEvent,
-  run_id: string,
-  task_key: string,
+  root: TaskSlot,
   resolution: Exclude<DepResolution, 'SUCCESS'>,
 ): void {
   const consequence = resolution === 'CANCELLED' ? 'CANCELLED' : 'SKIPPED'
-  const ended = [task_key]
+  const ended = [root]
   for (const upstream of ended) {
-    for (const edge of downstreamOf(state, run_id, upstream)) {
+    for (const edge of upstream.downstream) {
+      if (!isFull(edge)) continue
       replace(state.rows.dep_satisfaction, edge, {
         ...edge.row,
         satisfied: false,
-        resolution: upstream === task_key ? resolution : consequence,
+        resolution: upstream === root ? resolution : consequence,
         satisfied_at: event.timestamp,
         satisfying_attempt: null,
         row_version: event.event_id,
       })
-      const { downstream_task_key } = edge.row
-      const task = findTask(state, run_id, downstream_task_key)
-      if (task === null || isTerminalTask(task.row.state)) continue
+      const task = edge.to
+      if (task === null || !isFull(task) || isTerminalTask(task.row.state)) continue
       changeTask(state, task, { ...task.row, state: consequence, row_version: event.event_id })
-      countFinished(state, event, run_id, consequence)
-      ended.push(downstream_task_key)
+      countFinished(state, event, task.row.run_id, consequence)
+      ended.push(task)
     }
   }
 }
 
-/** Edges to the tasks that wait for this one. */
-export function downstreamOf(state: FoldState, run_id: string, task_key: string): FullSlot<DependencyRow>[] {
-  return (state.graphs.get(run_id)?.downstream.get(task_key) ?? []).filter(isFull)
-}
-
-/** Edges from the tasks that this one waits for. */
-export function upstreamOf(state: FoldState, run_id: string, task_key: string): FullSlot<DependencyRow>[] {
-  return (state.graphs.get(run_id)?.upstream.get(task_key) ?? []).filter(isFull)
-}
-
-/** Build the graphs anew from the rows, as after loading stored ones. */
-export function rebuildGraphs(state: FoldState): void {
-  state.graphs.clear()
-  for (const slot of allSlots(state.rows.dep_satisfaction)) link(state.graphs, slot.row, slot)
-}
-
-function countSatisfied(state: FoldState, event: LedgerEvent, run_id: string, task_key: string): void {
-  const task = findTask(state, run_id, task_key)
-  if (task === null) return
+function countSatisfied(state: FoldState, event: LedgerEvent, task: TaskSlot): void {
+  if (!isFull(task)) return
   const deps_satisfied_count = task.row.deps_satisfied_count + 1
   const becomes_ready = deps_satisfied_count === task.row.deps_total && task.row.state === 'BLOCKED'
   changeTask(
@@ -127,20 +106,4 @@ function countSatisfied(state: FoldState, event: LedgerEvent, run_id: string, ta
         }
       : { ...task.row, deps_satisfied_count },
   )
-}
-
-function link(graphs: Map<string, DependencyGraph>, row: DependencyRow, slot: Slot<DependencyRow>): void {
-  let graph = graphs.get(row.run_id)
-  if (graph === undefined) {
-    graph = { downstream: new Map(), upstream: new Map() }
-    graphs.set(row.run_id, graph)
-  }
-  push(graph.downstream, row.upstream_task_key, slot)
-  push(graph.upstream, row.downstream_task_key, slot)
-}
-
-function push<V>(lists: Map<string, V[]>, key: string, value: V): void {
-  const list = lists.get(key)
-  if (list === undefined) lists.set(key, [value])
-  else list.push(value)
 }

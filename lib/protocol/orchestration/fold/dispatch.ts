@@ -8,6 +8,7 @@ import { find, put, remove, replace } from './rows.ts'
 import type { FullSlot } from './rows.ts'
 import type { FoldState } from './state.ts'
 import { changeTask, findTask, isConsumed } from './task-rows.ts'
+import type { FullTaskSlot } from './task-rows.ts'
 
 /**
  * 5.9. The first attempt id of a dispatch wins, for its row and for the task. An acknowledgement may have come first,
@@ -19,13 +20,14 @@ export function requestDispatch(
   data: Payload<'dispatch_requested'>,
 ): boolean {
   const { run_id, task_key, attempt, dispatch_id } = data
-  if (isConsumed(state, run_id, task_key, attempt)) {
+  const task = findTask(state, run_id, task_key)
+  if (task !== null && isConsumed(task.row, attempt)) {
     pruneDispatch(state, run_id, task_key, attempt)
     return false
   }
   const known = find(state.rows.dispatch_outbox, dispatch_id)
   if (known === null) {
-    dispatchTask(state, event, data, data.attempt_id)
+    dispatchTask(state, event, task, { attempt, attempt_id: data.attempt_id })
     put(state.rows.dispatch_outbox, {
       run_id,
       task_key,
@@ -41,7 +43,7 @@ export function requestDispatch(
     return true
   }
   const fills = fillDispatch(state, known, data)
-  const moves = dispatchTask(state, event, data, known.row.attempt_id)
+  const moves = dispatchTask(state, event, task, { attempt, attempt_id: known.row.attempt_id })
   return fills || moves
 }
 
@@ -53,7 +55,8 @@ export function enqueueDispatch(
 ): boolean {
   const { run_id, task_key, attempt, dispatch_id, cloud_task_id } = data
   const is_named = run_id !== null && task_key !== null && attempt !== null
-  if (is_named && isConsumed(state, run_id, task_key, attempt)) {
+  const task = is_named ? findTask(state, run_id, task_key) : null
+  if (is_named && task !== null && isConsumed(task.row, attempt)) {
     pruneDispatch(state, run_id, task_key, attempt)
     return false
   }
@@ -111,19 +114,18 @@ function fillDispatch(
 function dispatchTask(
   state: FoldState,
   event: LedgerEvent,
-  data: Payload<'dispatch_requested'>,
-  attempt_id: string,
+  task: FullTaskSlot | null,
+  { attempt, attempt_id }: { attempt: number; attempt_id: string },
 ): boolean {
-  const task = findTask(state, data.run_id, data.task_key)
-  if (task === null || data.attempt < task.row.attempt) return false
+  if (task === null || attempt < task.row.attempt) return false
   const { row } = task
   const is_dispatched = row.state === 'DISPATCHED'
   if (!is_dispatched && row.state !== 'READY' && row.state !== 'RETRY_WAIT') return false
-  if (is_dispatched && row.attempt === data.attempt && row.attempt_id === attempt_id) return false
+  if (is_dispatched && row.attempt === attempt && row.attempt_id === attempt_id) return false
   changeTask(state, task, {
     ...row,
     state: 'DISPATCHED',
-    attempt: data.attempt,
+    attempt,
     attempt_id,
     retry_not_before: null,
     row_version: event.event_id,

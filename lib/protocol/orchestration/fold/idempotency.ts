@@ -1,6 +1,6 @@
 /** The keys that make an event count once (spec/fold.md 3). Only events that were applied take theirs. */
 import type { LedgerEvent } from '../events/kinds.ts'
-import { expireKeyLater } from './retention.ts'
+import { expireKeyLater } from './expiry.ts'
 import { find, put } from './rows.ts'
 import type { FoldState } from './state.ts'
 

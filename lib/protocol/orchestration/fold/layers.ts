@@ -6,9 +6,10 @@ import { runIdsUnder } from '../ids.ts'
 import { TABLE_NAMES } from '../tables/all.ts'
 import type { RowIn, TableName } from '../tables/all.ts'
 import { writeCatalog } from './catalog.ts'
-import { rebuildGraphs } from './dependencies.ts'
-import { expireLoadedLater, newRetention } from './retention.ts'
-import { allSlots, findRow, isFull, put, remove, sortedByKey, takeChanges } from './rows.ts'
+import { newRetention } from './expiry.ts'
+import { rebuildGraphs } from './graph.ts'
+import { expireLoadedLater } from './retention.ts'
+import { allSlots, findByKey, put, remove, sortedByKey, takeChanges } from './rows.ts'
 import type { Rows } from './rows.ts'
 import { emptyTables } from './state.ts'
 import type { FoldSettings, FoldState } from './state.ts'
@@ -35,13 +36,12 @@ export function loadState(
   const days = settings.terminal_run_days
   const state: FoldState = {
     rows: emptyTables(),
-    graphs: new Map(),
     refreshes: new Map(),
     retention: days === null ? null : newRetention(days, last_committed_event_id),
     runIdFor: runIdsUnder(settings.tenant_secret),
   }
   for (const layer of layers) mergeLayer(state, layer)
-  for (const name of TABLE_NAMES) takeChanges(state.rows[name] as AnyRows)
+  for (const name of TABLE_NAMES) takeChanges(state.rows[name] as unknown as AnyRows)
   rebuildGraphs(state)
   expireLoadedLater(state)
   return state
@@ -53,7 +53,7 @@ export function takeDelta(state: FoldState): Layer {
   const rows: Record<string, readonly object[]> = {}
   const deletions: Record<string, readonly (readonly string[])[]> = {}
   for (const name of TABLE_NAMES) {
-    const changes = takeChanges(state.rows[name] as AnyRows)
+    const changes = takeChanges(state.rows[name] as unknown as AnyRows)
     if (changes.rows.length > 0) rows[name] = changes.rows
     if (changes.deletions.length > 0) deletions[name] = changes.deletions
   }
@@ -63,7 +63,7 @@ export function takeDelta(state: FoldState): Layer {
 /** Every row of a table in the order of its key, as a base snapshot has them. */
 export function allRows<N extends TableName>(state: FoldState, name: N): readonly RowIn<N>[] {
   writeCatalog(state)
-  const rows = state.rows[name] as Rows<RowIn<N>>
+  const rows = state.rows[name] as unknown as Rows<RowIn<N>>
   return sortedByKey(
     rows.table,
     Array.from(allSlots(rows), (slot) => slot.row),
@@ -72,7 +72,7 @@ export function allRows<N extends TableName>(state: FoldState, name: N): readonl
 
 function mergeLayer(state: FoldState, layer: Layer): void {
   for (const name of TABLE_NAMES) {
-    const rows = state.rows[name] as AnyRows
+    const rows = state.rows[name] as unknown as AnyRows
     for (const row of lastOfEachKey(rows, layer.rows[name] ?? [])) mergeRow(rows, row)
     for (const key of layer.deletions[name] ?? []) removeKey(rows, key)
   }
@@ -86,12 +86,11 @@ function lastOfEachKey(rows: AnyRows, given: readonly object[]): Iterable<object
 }
 
 function mergeRow(rows: AnyRows, incoming: object): void {
-  const existing = findRow(rows, rows.table.key(incoming))
-  if (existing === null || rows.table.replaces(incoming, existing)) put(rows, incoming)
+  const existing = findByKey(rows, rows.table.key(incoming))
+  if (existing === null || rows.table.replaces(incoming, existing.row)) put(rows, incoming)
 }
 
 function removeKey(rows: AnyRows, key: readonly string[]): void {
-  const { group, key: name } = rows.address(key)
-  const slot = rows.groups.get(group)?.get(name)
-  if (slot !== undefined && isFull(slot)) remove(rows, slot)
+  const slot = findByKey(rows, key)
+  if (slot !== null) remove(rows, slot)
 }

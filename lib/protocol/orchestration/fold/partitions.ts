@@ -3,7 +3,7 @@ import { compareBytes } from '../byte-order.ts'
 import type { LedgerEvent } from '../events/kinds.ts'
 import { EMPTY_MAP } from '../events/schema.ts'
 import type { PartitionRow } from '../tables/partitions.ts'
-import { findRow, put } from './rows.ts'
+import { findByKey, put } from './rows.ts'
 import type { FoldState } from './state.ts'
 import type { Completion, Written } from './written.ts'
 
@@ -28,7 +28,7 @@ export function recordAttempt(
   const { partition_key } = written
   if (asset_key === null || partition_key === null) return
   const row =
-    findRow(state.rows.partition_status, [asset_key, partition_key]) ??
+    findByKey(state.rows.partition_status, [asset_key, partition_key])?.row ??
     newPartition(event, asset_key, partition_key)
   if (compareBytes(event.event_id, row.row_version) < 0) return
   const materialized = data.outcome === 'succeeded' ? materializedBy(row, event, data, written) : row

@@ -25,20 +25,28 @@ export interface Index<R> {
   readonly slots: Map<string, Set<Slot<R>>>
 }
 
-/** Where a key is kept: rows of one group, such as one run, are found together. */
-export interface Address {
-  readonly group: string
-  readonly key: string
+/** Where a row is kept: rows of one group, such as one run, are found together. */
+export interface Placement<R> {
+  /** The group of a key; without it all rows are in one. */
+  groupOf?(key: readonly string[]): string
+  /** The text under which a key is found in its group; all parts of it unless given. */
+  nameOf?(key: readonly string[]): string
+  /** A column by which rows are also found. */
+  indexOf?(row: R): string | null
 }
 
-/** A table's rows. Read through the functions of this file, and written through nothing else. */
-export interface Rows<R> {
+/** A table's rows. Read and write them through the functions of this file only. */
+export interface Rows<R, S extends Slot<R> = Slot<R>> {
   readonly table: Table<R>
-  readonly groups: Map<string, Map<string, Slot<R>>>
+  readonly groups: Map<string, Map<string, S>>
+  /** The group of tables that have no groups. */
+  readonly ungrouped: Map<string, S>
   readonly index: Index<R> | null
-  address(key: readonly string[]): Address
+  groupOf(key: readonly string[]): string
+  nameOf(key: readonly string[]): string
+  newSlot(): S
   /** Slots that were written since changes were last taken. */
-  written: Slot<R>[]
+  written: S[]
   /** How many rows there are. */
   size: number
 }
@@ -49,17 +57,32 @@ export interface Changes<R> {
   readonly deletions: readonly (readonly string[])[]
 }
 
-/** The group of rows in a table that has no groups. */
-export const UNGROUPED = ''
+const UNGROUPED = ''
 
-/** No rows yet. Without `address` there are no groups. */
-export function emptyRows<R>(
+/** No rows yet, in slots of the plain kind. */
+export function emptyRows<R>(table: Table<R>, placement: Placement<R> = {}): Rows<R> {
+  return emptyRowsIn(table, placement, () => ({ row: null, before: undefined }))
+}
+
+/** No rows yet, in slots that hold more than a row. `newSlot` makes one that is empty. */
+export function emptyRowsIn<R, S extends Slot<R>>(
   table: Table<R>,
-  address: (key: readonly string[]) => Address = (key) => ({ group: UNGROUPED, key: joinKey(key) }),
-  index_of: ((row: R) => string | null) | null = null,
-): Rows<R> {
-  const index = index_of === null ? null : { of: index_of, slots: new Map<string, Set<Slot<R>>>() }
-  return { table, groups: new Map(), index, address, written: [], size: 0 }
+  placement: Placement<R>,
+  newSlot: () => S,
+): Rows<R, S> {
+  const { groupOf = () => UNGROUPED, nameOf = joinKey, indexOf } = placement
+  const ungrouped = new Map<string, S>()
+  return {
+    table,
+    groups: new Map([[UNGROUPED, ungrouped]]),
+    ungrouped,
+    index: indexOf === undefined ? null : { of: indexOf, slots: new Map<string, Set<Slot<R>>>() },
+    groupOf,
+    nameOf,
+    newSlot,
+    written: [],
+    size: 0,
+  }
 }
 
 /** One text for several parts that no other parts have: each part but the last says how long it is. */
@@ -67,20 +90,30 @@ export function joinKey(parts: readonly string[]): string {
   return parts.reduceRight((joined, part) => `${part.length}:${part}${joined}`)
 }
 
-/** The slot of a row that exists. */
-export function find<R>(rows: Rows<R>, key: string, group: string = UNGROUPED): FullSlot<R> | null {
-  const slot = rows.groups.get(group)?.get(key)
-  return slot !== undefined && isFull(slot) ? slot : null
+/** The slot of a row that exists, in a table without groups. */
+export function find<R, S extends Slot<R>>(rows: Rows<R, S>, name: string): (S & FullSlot<R>) | null {
+  return fullOrNull<R, S>(rows.ungrouped.get(name))
 }
 
-/** A row by its key as columns spell it. */
-export function findRow<R>(rows: Rows<R>, key: readonly string[]): R | null {
-  const address = rows.address(key)
-  return find(rows, address.key, address.group)?.row ?? null
+/** The slot of a row that exists, in a table with groups. */
+export function findIn<R, S extends Slot<R>>(
+  rows: Rows<R, S>,
+  group: string,
+  name: string,
+): (S & FullSlot<R>) | null {
+  return fullOrNull<R, S>(rows.groups.get(group)?.get(name))
+}
+
+/** The slot of a row by its key as columns spell it. */
+export function findByKey<R, S extends Slot<R>>(
+  rows: Rows<R, S>,
+  key: readonly string[],
+): (S & FullSlot<R>) | null {
+  return findIn(rows, rows.groupOf(key), rows.nameOf(key))
 }
 
 /** Whether a slot has a row. */
-export function isFull<R>(slot: Slot<R>): slot is FullSlot<R> {
+export function isFull<R, S extends Slot<R>>(slot: S & Slot<R>): slot is S & FullSlot<R> {
   return slot.row !== null
 }
 
@@ -90,59 +123,65 @@ export function hasRows<R>(rows: Rows<R>, group: string): boolean {
 }
 
 /** The slots of a group's rows, in no meaningful order. Rows that are added meanwhile may or may not be among them. */
-export function* slotsOf<R>(rows: Rows<R>, group: string): Generator<FullSlot<R>> {
-  for (const slot of rows.groups.get(group)?.values() ?? []) if (isFull(slot)) yield slot
+export function* slotsOf<R, S extends Slot<R>>(rows: Rows<R, S>, group: string): Generator<S & FullSlot<R>> {
+  for (const slot of rows.groups.get(group)?.values() ?? []) if (isFull<R, S>(slot)) yield slot
 }
 
 /** Every slot that has a row, in no meaningful order. */
-export function* allSlots<R>(rows: Rows<R>): Generator<FullSlot<R>> {
+export function* allSlots<R, S extends Slot<R>>(rows: Rows<R, S>): Generator<S & FullSlot<R>> {
   for (const group of rows.groups.keys()) yield* slotsOf(rows, group)
 }
 
-/** Insert a row, or replace the one that has its key. */
-export function put<R>(rows: Rows<R>, row: R): Slot<R> {
-  const { group, key } = rows.address(rows.table.key(row))
+/** The slot under this key, which may be empty. */
+export function slotAt<R, S extends Slot<R>>(rows: Rows<R, S>, key: readonly string[]): S {
+  const group = rows.groupOf(key)
   let slots = rows.groups.get(group)
   if (slots === undefined) {
     slots = new Map()
     rows.groups.set(group, slots)
   }
-  let slot = slots.get(key)
+  const name = rows.nameOf(key)
+  let slot = slots.get(name)
   if (slot === undefined) {
-    slot = { row: null, before: undefined }
-    slots.set(key, slot)
+    slot = rows.newSlot()
+    slots.set(name, slot)
   }
-  replace(rows, slot, row)
   return slot
 }
 
+/** Insert a row, or replace the one that has its key. */
+export function put<R, S extends Slot<R>>(rows: Rows<R, S>, row: R): S & FullSlot<R> {
+  const slot = slotAt(rows, rows.table.key(row))
+  set(rows, slot, row)
+  return slot as S & FullSlot<R>
+}
+
 /** Give a slot of this table another row. */
-export function replace<R>(rows: Rows<R>, slot: Slot<R>, row: R): void {
+export function replace<R, S extends Slot<R>>(rows: Rows<R, S>, slot: S, row: R): void {
   set(rows, slot, row)
 }
 
 /** Take a row away. */
-export function remove<R>(rows: Rows<R>, slot: FullSlot<R>): void {
-  const { group, key } = rows.address(rows.table.key(slot.row))
+export function remove<R, S extends Slot<R>>(rows: Rows<R, S>, slot: S & FullSlot<R>): void {
+  const key = rows.table.key(slot.row)
   set(rows, slot, null)
   // Nobody outside has seen a row that came and went between two takings; another slot has to tell of a deletion.
-  if (slot.before === null) dropSlot(rows, group, key)
+  if (slot.before === null) forget(rows, key)
 }
 
 /** What changed since the last time, which begins anew. */
-export function takeChanges<R>(rows: Rows<R>): Changes<R> {
+export function takeChanges<R, S extends Slot<R>>(rows: Rows<R, S>): Changes<R> {
   const upserts: R[] = []
   const deletions: (readonly string[])[] = []
   for (const slot of rows.written) {
     const { row, before } = slot
     slot.before = undefined
     if (row !== null) {
-      if (before === null || before === undefined || !isSameRow(rows.table, row, before)) upserts.push(row)
-    } else if (before !== null && before !== undefined) {
+      if (isAbsent(before) || !isSameRow(rows.table, row, before)) upserts.push(row)
+    } else if (!isAbsent(before)) {
       const key = rows.table.key(before)
       deletions.push(key)
-      const address = rows.address(key)
-      dropSlot(rows, address.group, address.key)
+      forget(rows, key)
     }
   }
   rows.written = []
@@ -163,7 +202,7 @@ function compareKeyParts(a: readonly string[], b: readonly string[]): number {
   return 0
 }
 
-function set<R>(rows: Rows<R>, slot: Slot<R>, row: R | null): void {
+function set<R, S extends Slot<R>>(rows: Rows<R, S>, slot: S, row: R | null): void {
   if (slot.before === undefined) {
     slot.before = slot.row
     rows.written.push(slot)
@@ -172,6 +211,14 @@ function set<R>(rows: Rows<R>, slot: Slot<R>, row: R | null): void {
   if (slot.row === null) rows.size += 1
   if (row === null) rows.size -= 1
   slot.row = row
+}
+
+function isAbsent<R>(row: R | null | undefined): row is null | undefined {
+  return row === null || row === undefined
+}
+
+function fullOrNull<R, S extends Slot<R>>(slot: S | undefined): (S & FullSlot<R>) | null {
+  return slot !== undefined && isFull<R, S>(slot) ? slot : null
 }
 
 function reindex<R>(index: Index<R>, slot: Slot<R>, row: R | null): void {
@@ -189,10 +236,11 @@ function reindex<R>(index: Index<R>, slot: Slot<R>, row: R | null): void {
   }
 }
 
-function dropSlot<R>(rows: Rows<R>, group: string, key: string): void {
+function forget<R, S extends Slot<R>>(rows: Rows<R, S>, key: readonly string[]): void {
+  const group = rows.groupOf(key)
   const slots = rows.groups.get(group)
-  slots?.delete(key)
-  if (slots?.size === 0) rows.groups.delete(group)
+  slots?.delete(rows.nameOf(key))
+  if (slots?.size === 0 && slots !== rows.ungrouped) rows.groups.delete(group)
 }
 
 function isSameRow<R>(table: Table<R>, a: R, b: R): boolean {

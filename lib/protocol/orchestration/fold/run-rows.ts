@@ -2,7 +2,7 @@
 import type { LedgerEvent } from '../events/kinds.ts'
 import type { RunRow } from '../tables/runs.ts'
 import type { RunState, TerminalTaskState } from '../tables/values.ts'
-import { expireRunLater } from './retention.ts'
+import { expireRunLater } from './expiry.ts'
 import { find, replace } from './rows.ts'
 import type { FullSlot } from './rows.ts'
 import type { FoldState } from './state.ts'

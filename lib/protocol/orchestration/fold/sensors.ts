@@ -2,7 +2,7 @@
 import { compareBytes } from '../byte-order.ts'
 import type { LedgerEvent, Payload } from '../events/kinds.ts'
 import type { SensorEvalRow, SensorRow } from '../tables/sensors.ts'
-import { expireEvalLater } from './retention.ts'
+import { expireEvalLater } from './expiry.ts'
 import { find, put } from './rows.ts'
 import type { FoldState } from './state.ts'
 

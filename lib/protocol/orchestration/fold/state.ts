@@ -5,17 +5,15 @@
 import type { RunIdFor } from '../ids.ts'
 import { TABLES } from '../tables/all.ts'
 import type { RowIn, TableName } from '../tables/all.ts'
-import type { DependencyRow } from '../tables/runs.ts'
-import type { Refreshes } from './catalog.ts'
-import type { Retention } from './retention.ts'
-import { emptyRows, joinKey } from './rows.ts'
-import type { Address, Rows, Slot } from './rows.ts'
+import type { DependencyRow, TaskRow } from '../tables/runs.ts'
+import type { Refreshes, Settled } from './catalog.ts'
+import type { Retention } from './expiry.ts'
+import { emptyRows, emptyRowsIn, joinKey } from './rows.ts'
+import type { Placement, Rows, Slot } from './rows.ts'
 
 /** Everything that the fold knows. */
 export interface FoldState {
-  readonly rows: { readonly [N in TableName]: Rows<RowIn<N>> }
-  /** Edges of each run's dependency graph, from both ends. */
-  readonly graphs: Map<string, DependencyGraph>
+  readonly rows: TableRows
   /** Refreshes of the catalog rows of a run that have not been carried out yet. */
   readonly refreshes: Map<string, Refreshes>
   /** What expires when; null when deletions are not recorded, because nothing may expire then. */
@@ -23,12 +21,28 @@ export interface FoldState {
   readonly runIdFor: RunIdFor
 }
 
-/** The dependencies of one run's tasks. An edge is in both maps. */
-export interface DependencyGraph {
+/** Rows of every table. */
+export type TableRows = {
+  readonly [N in Exclude<TableName, 'tasks' | 'dep_satisfaction'>]: Rows<RowIn<N>>
+} & {
+  readonly tasks: Rows<TaskRow, TaskSlot>
+  readonly dep_satisfaction: Rows<DependencyRow, DependencySlot>
+}
+
+/** A task in its run's dependency graph. A task that others only name has a slot without a row. */
+export interface TaskSlot extends Slot<TaskRow> {
   /** Edges to the tasks that wait for this one. */
-  readonly downstream: Map<string, Slot<DependencyRow>[]>
+  downstream: DependencySlot[]
   /** Edges from the tasks that this one waits for. */
-  readonly upstream: Map<string, Slot<DependencyRow>[]>
+  upstream: DependencySlot[]
+  /** Where its catalog row stands; null when nobody has looked since the rows were written. */
+  settled: Settled | null
+}
+
+/** An edge of the graph, and its ends. */
+export interface DependencySlot extends Slot<DependencyRow> {
+  from: TaskSlot | null
+  to: TaskSlot | null
 }
 
 /** What a fold depends on besides its events. */
@@ -43,24 +57,22 @@ export interface FoldSettings {
 }
 
 /** No rows. */
-export function emptyTables(): FoldState['rows'] {
+export function emptyTables(): TableRows {
   return {
     runs: emptyRows(TABLES.runs),
-    tasks: emptyRows(TABLES.tasks, byRun),
-    catalog_run_index: emptyRows(
-      TABLES.catalog_run_index,
-      ([org_id = '', workspace_id = '', run_id = '', task_key = '']) => ({
-        group: run_id,
-        key: joinKey([org_id, workspace_id, task_key]),
-      }),
-    ),
-    dep_satisfaction: emptyRows(TABLES.dep_satisfaction, byRun),
-    timers: emptyRows(TABLES.timers, undefined, (row) => row.run_id),
-    dispatch_outbox: emptyRows(TABLES.dispatch_outbox, undefined, (row) => row.run_id),
+    tasks: emptyRowsIn(TABLES.tasks, BY_RUN, newTaskSlot),
+    catalog_run_index: emptyRows(TABLES.catalog_run_index, {
+      groupOf: ([, , run_id = '']) => run_id,
+      nameOf: ([org_id = '', workspace_id = '', , task_key = '']) =>
+        catalogName(org_id, workspace_id, task_key),
+    }),
+    dep_satisfaction: emptyRowsIn(TABLES.dep_satisfaction, BY_RUN, newDependencySlot),
+    timers: emptyRows(TABLES.timers, { indexOf: (row) => row.run_id }),
+    dispatch_outbox: emptyRows(TABLES.dispatch_outbox, { indexOf: (row) => row.run_id }),
     sensor_state: emptyRows(TABLES.sensor_state),
     sensor_evals: emptyRows(TABLES.sensor_evals),
-    run_key_index: emptyRows(TABLES.run_key_index, undefined, (row) => row.run_id),
-    run_key_conflicts: emptyRows(TABLES.run_key_conflicts, undefined, (row) => row.run_key),
+    run_key_index: emptyRows(TABLES.run_key_index, { indexOf: (row) => row.run_id }),
+    run_key_conflicts: emptyRows(TABLES.run_key_conflicts, { indexOf: (row) => row.run_key }),
     partition_status: emptyRows(TABLES.partition_status),
     idempotency_keys: emptyRows(TABLES.idempotency_keys),
     schedule_definitions: emptyRows(TABLES.schedule_definitions),
@@ -71,7 +83,21 @@ export function emptyTables(): FoldState['rows'] {
   }
 }
 
+/** Under what a catalog row is found among those of its run. */
+export function catalogName(org_id: string, workspace_id: string, task_key: string): string {
+  return joinKey([org_id, workspace_id, task_key])
+}
+
 /** Keys that begin with a run id. */
-function byRun([run_id = '', ...rest]: readonly string[]): Address {
-  return { group: run_id, key: joinKey(rest) }
+const BY_RUN: Placement<never> = {
+  groupOf: ([run_id = '']) => run_id,
+  nameOf: ([, ...rest]) => joinKey(rest),
+}
+
+function newTaskSlot(): TaskSlot {
+  return { row: null, before: undefined, downstream: [], upstream: [], settled: null }
+}
+
+function newDependencySlot(): DependencySlot {
+  return { row: null, before: undefined, from: null, to: null }
 }

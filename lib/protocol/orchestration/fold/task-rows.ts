@@ -2,9 +2,12 @@
 import type { TaskRow } from '../tables/runs.ts'
 import { isTerminalTask } from '../tables/values.ts'
 import { settleCatalogRow } from './catalog.ts'
-import { find, replace } from './rows.ts'
+import { findIn, replace } from './rows.ts'
 import type { FullSlot } from './rows.ts'
-import type { FoldState } from './state.ts'
+import type { FoldState, TaskSlot } from './state.ts'
+
+/** The slot of a task that has a row. */
+export type FullTaskSlot = TaskSlot & FullSlot<TaskRow>
 
 /** What an event says about the attempt that it is about. */
 export interface AttemptRef {
@@ -20,21 +23,18 @@ export function isCurrent(task: TaskRow, { attempt, attempt_id }: AttemptRef): b
 }
 
 /** 4.9: whether the attempt has begun, or has been overtaken, so that nobody has to dispatch it any more. */
-export function isConsumed(state: FoldState, run_id: string, task_key: string, attempt: number): boolean {
-  const task = findTask(state, run_id, task_key)
-  if (task === null) return false
-  const { row } = task
-  const has_begun = row.state === 'RUNNING' || row.state === 'RETRY_WAIT' || isTerminalTask(row.state)
-  return row.attempt > attempt || (row.attempt === attempt && has_begun)
+export function isConsumed(task: TaskRow, attempt: number): boolean {
+  const has_begun = task.state === 'RUNNING' || task.state === 'RETRY_WAIT' || isTerminalTask(task.state)
+  return task.attempt > attempt || (task.attempt === attempt && has_begun)
 }
 
-/** The slot of a task. */
-export function findTask(state: FoldState, run_id: string, task_key: string): FullSlot<TaskRow> | null {
-  return find(state.rows.tasks, task_key, run_id)
+/** The slot of a task that exists. */
+export function findTask(state: FoldState, run_id: string, task_key: string): FullTaskSlot | null {
+  return findIn(state.rows.tasks, run_id, task_key)
 }
 
 /** Every change of a task row that exists goes through here, because its catalog row follows from both versions. */
-export function changeTask(state: FoldState, task: FullSlot<TaskRow>, row: TaskRow): void {
-  settleCatalogRow(state, row.run_id, row.task_key)
+export function changeTask(state: FoldState, task: FullTaskSlot, row: TaskRow): void {
+  settleCatalogRow(state, row.run_id, row.task_key, task)
   replace(state.rows.tasks, task, row)
 }

@@ -6,7 +6,7 @@ import { isTerminalTask } from '../tables/values.ts'
 import { settleCatalogRow } from './catalog.ts'
 import { addDependency } from './dependencies.ts'
 import { pruneDispatch } from './dispatch.ts'
-import { find, hasRows, put } from './rows.ts'
+import { find, hasRows, replace, slotAt } from './rows.ts'
 import { changeRun } from './run-rows.ts'
 import type { FoldState } from './state.ts'
 import { changeTask, findTask, isCurrent } from './task-rows.ts'
@@ -21,8 +21,9 @@ export function createPlan(state: FoldState, event: LedgerEvent, data: Payload<'
     changeRun(state, run, { ...run.row, tasks_total, state: 'RUNNING', row_version: event.event_id })
   }
   for (const definition of data.tasks) {
-    settleCatalogRow(state, data.run_id, definition.key)
-    put(state.rows.tasks, plannedTask(event, data.run_id, definition))
+    const task = slotAt(state.rows.tasks, [data.run_id, definition.key])
+    settleCatalogRow(state, data.run_id, definition.key, task)
+    replace(state.rows.tasks, task, plannedTask(event, data.run_id, definition))
     for (const upstream of definition.depends_on) {
       addDependency(state, event, data.run_id, upstream, definition.key)
     }
