@@ -43,7 +43,7 @@ export function createLog(options: { readonly format: 'json' | 'text'; write(lin
     note(request_id, note) {
       const { note: kind, ...facts } = note
       const properties = capped({ request_id, ...facts })
-      if (kind === 'recovered') logger.info(kind, properties)
+      if (kind === 'recovered' || kind === 'rebuild_progress') logger.info(kind, properties)
       else logger.warn(kind, properties)
     },
     failure(request_id, error) {

@@ -142,6 +142,21 @@ export type Note =
     }
   | { readonly note: 'alert'; readonly what: string; readonly version: number }
   | { readonly note: 'finalize_failed'; readonly version: number }
+  | RebuildProgress
+
+/** How far a rebuild of the projection has come; one after every chunk. */
+export interface RebuildProgress {
+  readonly note: 'rebuild_progress'
+  readonly rebuild_id: string
+  readonly mode: 'incremental' | 'full'
+  /** Paths as listed, and distinct events among them. */
+  readonly listed: number
+  readonly events_total: number
+  /** Events from the beginning of the list that are folded, and that readers see. */
+  readonly events_folded: number
+  readonly events_published: number
+  readonly elapsed_ms: number
+}
 
 /** Issue one operation. */
 function* perform<O extends Op>(op: O): Protocol<Answer<O>> {

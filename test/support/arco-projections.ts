@@ -45,12 +45,18 @@ export interface ArcoScope {
   readonly tenant: string
   readonly workspace: string
   readonly pointer: { readonly manifest_id: string; readonly epoch: number } | null
-  readonly manifest: { readonly manifest_id: string; readonly revision_ulid: string; readonly published_at: string; readonly schema_version: number }
+  readonly manifest: {
+    readonly manifest_id: string
+    readonly revision_ulid: string
+    readonly published_at: string
+    readonly schema_version: number
+  }
   readonly watermarks: ArcoWatermarks
   readonly tables: Tables
   readonly row_counts: { readonly [table: string]: number }
   readonly delete_channel_check: string
-  readonly then: readonly ArcoAsk[]
+  /** Not of a state before the last step. */
+  readonly then?: readonly ArcoAsk[]
 }
 
 /** `expect.json` of an orchestration workspace. */
@@ -60,7 +66,11 @@ export interface ArcoWorkspace {
   readonly tenant_secret_hex: string
   readonly scopes: readonly ArcoScope[]
   readonly before?: ArcoScope
-  readonly steps: readonly { readonly do: string; readonly event_paths?: readonly string[] }[]
+  readonly steps: readonly {
+    readonly do: string
+    readonly rebuild_manifest_path?: string
+    readonly answer?: ArcoAsk['answer']
+  }[]
 }
 
 /** Read it, every digit of it. */
@@ -81,5 +91,6 @@ export function plainTables(tables: unknown): string {
 }
 
 function keyOf(entry: JsonValue): string {
-  return Array.isArray(entry) ? String(entry[0]) : ''
+  const [key] = entry as [string, JsonValue]
+  return key
 }

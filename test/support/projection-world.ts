@@ -6,8 +6,17 @@ import { encodeEvent } from '../../lib/protocol/orchestration/events/encode.ts'
 import type { LedgerEvent } from '../../lib/protocol/orchestration/events/kinds.ts'
 import { eventPath, POINTER_PATH } from '../../lib/protocol/orchestration/paths.ts'
 import { compact } from '../../lib/protocol/orchestration/projection/compact.ts'
-import type { CompactResult, Folded } from '../../lib/protocol/orchestration/projection/outcomes.ts'
+import type {
+  CompactResult,
+  Folded,
+  RebuildResult,
+} from '../../lib/protocol/orchestration/projection/outcomes.ts'
 import { readProjection } from '../../lib/protocol/orchestration/projection/read.ts'
+import {
+  rebuild,
+  REBUILD_DEFAULTS,
+  type RebuildRequest,
+} from '../../lib/protocol/orchestration/projection/rebuild.ts'
 import {
   DEFAULT_PROJECTION_SETTINGS,
   type ProjectionSettings,
@@ -44,8 +53,12 @@ export interface World {
   /** Put events where they belong; their paths. */
   append(events: readonly LedgerEvent[]): string[]
   compact(paths: readonly string[], fencing_token?: number | null): Promise<CompactResult>
+  /** Store a list under a fresh name and rebuild from it. */
+  rebuild(paths: readonly string[], options?: Partial<RebuildRequest>): Promise<RebuildResult>
   /** Every row that readers see. */
   rows(): Promise<Dump>
+  /** Put an object there, whatever lies there. */
+  write(path: string, text: string): void
   /** An object as text, or null. */
   text(path: string): string | null
   json(path: string): unknown
@@ -75,6 +88,7 @@ export function projectionWorld(options: WorldOptions = {}): World {
       ulid: ulidSequence(() => clock.now_ms),
     },
   })
+  let lists = 0
   const read = (path: string): Uint8Array | null => store.peek(prefix + path)?.bytes ?? null
   const world: World = {
     store,
@@ -92,7 +106,14 @@ export function projectionWorld(options: WorldOptions = {}): World {
         return path
       })
     },
-    compact: async (event_paths, fencing_token = null) => run(compact(settings, { event_paths, fencing_token }), env),
+    compact: async (event_paths, fencing_token = null) =>
+      run(compact(settings, { event_paths, fencing_token }), env),
+    async rebuild(event_paths, options = {}) {
+      const rebuild_manifest_path = `state/orchestration/rebuilds/list-${lists++}.json`
+      world.write(rebuild_manifest_path, JSON.stringify({ event_paths }))
+      return run(rebuild(settings, { ...REBUILD_DEFAULTS, rebuild_manifest_path, ...options }), env)
+    },
+    write: (path, text) => store.seed(prefix + path, new TextEncoder().encode(text)),
     async rows() {
       const seen = await run(readProjection(settings), env)
       if (!seen.ok) throw new Error(`the projection cannot be read: ${JSON.stringify(seen)}`)

@@ -38,6 +38,8 @@ export interface Tally {
   row_counts: RowCounts | null
   last: Revision | null
   watermark_before: string | null
+  /** Selected events that are left. */
+  remaining: number
 }
 
 /** Nothing yet. */
@@ -56,6 +58,7 @@ export function emptyTally(): Tally {
     row_counts: null,
     last: null,
     watermark_before: null,
+    remaining: 0,
   }
 }
 
@@ -86,10 +89,7 @@ export function watermarkOf(manifest: Revision['before']): string | null {
 }
 
 /** The 200 (spec/http-api.md 5.2). `pointer_version` is empty when nothing was ever published. */
-export function foldedAnswer(
-  tally: Tally,
-  about: Pick<Folded, 'remaining' | 'rebuild_id' | 'dry_run'>,
-): Folded {
+export function foldedAnswer(tally: Tally, about: Pick<Folded, 'rebuild_id' | 'dry_run'> = {}): Folded {
   const { last, accounting, events_processed, revisions, watermark_before, row_counts } = tally
   if (last === null) throw new Error('no revision was looked at')
   const { manifest, delta_id, merged_to_base, pointer_token } = last
@@ -107,6 +107,7 @@ export function foldedAnswer(
     revisions: about.dry_run === true ? 0 : revisions,
     watermark_before,
     watermark_after: watermarkOf(manifest),
+    remaining: tally.remaining,
     ...about,
     ...(about.dry_run === true && row_counts !== null ? { row_counts } : {}),
   }

@@ -65,7 +65,7 @@ function* compactOrThrow(settings: ProjectionSettings, request: CompactRequest):
     const batch = { events, quarantined: [], above_floor: false }
     addRevision(tally, yield* foldRevision(session, batch, head))
     tally.accounting.duplicate += request.event_paths.length - paths.length
-    return foldedAnswer(tally, { remaining: 0 })
+    return foldedAnswer(tally)
   })
 }
 

@@ -8,7 +8,7 @@ export const EVENT_BYTES_MAX = 1024 * 1024
 export const MANIFEST_BYTES_MAX = 64 * 1024 * 1024
 export const DELETIONS_BYTES_MAX = 256 * 1024 * 1024
 export const ARTIFACT_BYTES_MAX = 1024 * 1024 * 1024
-export const CHUNK_RECORD_BYTES_MAX = 1024 * 1024
+export const CHUNK_RECORD_BYTES_MAX = 16 * 1024 * 1024
 
 /** Paths of one rebuild, over all its lists (S19). */
 export const REBUILD_PATHS_MAX = 1_000_000

@@ -36,6 +36,8 @@ export interface Published {
   readonly outcome: 'published'
   readonly manifest: Manifest
   readonly pointer_token: Token
+  /** The head that it makes; null when others have published on top of it since. */
+  readonly head: Head | null
 }
 
 /** Nothing of ours is visible. */
@@ -59,8 +61,11 @@ export function* publish(draft: Draft, authority: Authority): Protocol<Published
   const pointer = yield* nextPointer(draft.head, manifest)
   assertSuccession(draft.head.pointer, pointer.parent_pointer_hash, pointer, 'publish')
   yield* checkLease(authority)
-  const token = yield* swapPointer(draft.head.stored, pointer, (seen) => isOnChain(seen, manifest))
-  return token === null ? { outcome: 'moved' } : { outcome: 'published', manifest, pointer_token: token }
+  const swapped = yield* swapPointer(draft.head.stored, pointer, (seen) => isOnChain(seen, manifest))
+  if (swapped === null) return { outcome: 'moved' }
+  const { stored, is_head } = swapped
+  const head = is_head ? { stored, pointer, manifest, damage: null } : null
+  return { outcome: 'published', manifest, pointer_token: stored.token, head }
 }
 
 /**
@@ -76,7 +81,7 @@ export function* touch(head: Head): Protocol<Token | null> {
     updated_at: timeText(now_ms),
   }
   assertSuccession(head.pointer, pointer.parent_pointer_hash, pointer, 'touch')
-  return yield* swapPointer(head.stored, pointer, null)
+  return (yield* swapPointer(head.stored, pointer, null))?.stored.token ?? null
 }
 
 /** Write the manifest under the first id that is free or holds these very bytes; null when the pointer has moved. */
@@ -139,19 +144,19 @@ function* swapPointer(
   previous: StoredObject | null,
   pointer: Pointer,
   isVisible: ((seen: Pointer) => Protocol<boolean>) | null,
-): Protocol<Token | null> {
+): Protocol<{ readonly stored: StoredObject; readonly is_head: boolean } | null> {
   const bytes = encodePointer(pointer)
   const precondition = previous === null ? 'doesNotExist' : { matchesVersion: previous.token }
   let may_have_landed = false
   for (let sent = 1; ; sent++) {
     const result = yield* put({ path: POINTER_PATH, bytes, precondition })
-    if (result.outcome === 'ok') return result.token
+    if (result.outcome === 'ok') return { stored: { ...result, bytes }, is_head: true }
     may_have_landed ||= result.outcome !== 'no_effect'
     const seen = yield* lookAt(may_have_landed)
-    if (seen !== null && sameBytes(seen.bytes, bytes)) return seen.token
+    if (seen !== null && sameBytes(seen.bytes, bytes)) return { stored: seen, is_head: true }
     if (result.outcome === 'precondition_failed' || !sameStored(previous, seen)) {
       if (seen === null || isVisible === null) return null
-      return (yield* isStillVisible(seen, isVisible)) ? seen.token : null
+      return (yield* isStillVisible(seen, isVisible)) ? { stored: seen, is_head: false } : null
     }
     if (sent > RESENDS_MAX && may_have_landed) throw outcomeUnknown()
     yield* beforeResend([result], sent)

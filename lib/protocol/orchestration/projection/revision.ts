@@ -30,7 +30,7 @@ import { emptyManifest, type Delta, type Manifest, type RowCounts } from './mani
 import { idNumber } from './manifest-id.ts'
 import { countRows, isMergeDue } from './merge-trigger.ts'
 import { Refused, type RefusedEvent } from './outcomes.ts'
-import { publish, type Published } from './publish.ts'
+import { publish } from './publish.ts'
 import { addQuarantined } from './quarantine.ts'
 import type { ProjectionSettings } from './settings.ts'
 import { atStoredPrecision } from './stored-precision.ts'
@@ -62,6 +62,8 @@ export interface Revision {
   /** What is visible now. */
   readonly manifest: Manifest
   readonly pointer_token: Token | null
+  /** The head to go on from; null when it has to be read again. */
+  readonly head: Head | null
   readonly published: boolean
   readonly delta_id: string | null
   readonly merged_to_base: boolean
@@ -129,14 +131,14 @@ function* attempt(session: Session, batch: Batch, head: Head): Protocol<Revision
   if (step === null) {
     const manifest = head.manifest ?? (yield* freshManifest())
     session.carried = is_stored ? { revision_ulid: manifest.revision_ulid, state } : null
-    return { ...NOTHING_WRITTEN, manifest, pointer_token: head.stored?.token ?? null, ...about }
+    return { ...NOTHING_WRITTEN, manifest, pointer_token: head.stored?.token ?? null, head, ...about }
   }
   const published = yield* publishUnlessDry(session, head, step.next)
   if (published === null) return null
-  const { manifest, pointer_token } = published
+  const { manifest } = published
   session.carried = is_stored || step.merged ? { revision_ulid: manifest.revision_ulid, state } : null
   const { delta_id, merged } = step
-  return { manifest, pointer_token, published: true, delta_id, merged_to_base: merged, ...about }
+  return { ...published, published: true, delta_id, merged_to_base: merged, ...about }
 }
 
 const NOTHING_WRITTEN = { published: false, delta_id: null, merged_to_base: false } as const
@@ -151,7 +153,7 @@ function* publishNothing(
   const about = { before: head.manifest, outcomes: { ...NO_OUTCOMES, below_floor }, row_counts: NO_ROWS }
   if (head.stored !== null && head.manifest !== null) {
     const { manifest, stored } = head
-    return { ...NOTHING_WRITTEN, manifest, pointer_token: stored.token, ...about }
+    return { ...NOTHING_WRITTEN, manifest, pointer_token: stored.token, head, ...about }
   }
   const manifest = head.manifest ?? withDeleteChannel(yield* freshManifest(), mode)
   const published = yield* publishUnlessDry(session, head, manifest, 0)
@@ -290,8 +292,11 @@ function* publishUnlessDry(
   head: Head,
   next: Manifest,
   step = 1,
-): Protocol<(Pick<Published, 'manifest'> & { readonly pointer_token: Token | null }) | null> {
-  if (session.dry_run) return { manifest: next, pointer_token: head.stored?.token ?? null }
+): Protocol<Pick<Revision, 'manifest' | 'pointer_token' | 'head'> | null> {
+  // A dry run goes on as if it had published: the next chunk is folded onto this one.
+  if (session.dry_run) {
+    return { manifest: next, pointer_token: head.stored?.token ?? null, head: { ...head, manifest: next } }
+  }
   const id = idNumber((head.manifest ?? next).manifest_id)
   if (id === null || !Number.isSafeInteger(id + step)) {
     throw corrupt('pointer', POINTER_PATH, 'its manifest id has no successor')
