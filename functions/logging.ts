@@ -46,7 +46,7 @@ export function createLog(options: { readonly format: 'json' | 'text'; write(lin
     note(request_id, note) {
       const { note: kind, ...facts } = note
       const properties = harmless({ request_id, ...facts })
-      if (kind === 'recovered') logger.info(kind, properties)
+      if (kind === 'recovered' || kind === 'rebuild_progress') logger.info(kind, properties)
       else logger.warn(kind, properties)
     },
     warning: (request_id, what) => logger.warn('warning', { request_id, what }),

@@ -33,18 +33,58 @@ export function loadState(
   layers: Iterable<Layer> = [],
   last_committed_event_id: string | null = null,
 ): FoldState {
+  const state = emptyState(settings, last_committed_event_id)
+  for (const layer of layers) mergeLayer(state, layer)
+  settle(state)
+  return state
+}
+
+/**
+ * The state at the end of one unbroken fold of which the layers are the pieces, as `takeDelta` gave them: the later
+ * layer counts, whatever the versions of its rows. Pieces are taken one at a time with `next`.
+ */
+export interface Replay {
+  next(piece: Layer): void
+  /** `frontier_ms` is that of the fold when the last piece was taken. */
+  end(frontier_ms: number | null): FoldState
+}
+
+/** Begin with an empty state. */
+export function replayFold(settings: FoldSettings): Replay {
+  const state = emptyState(settings, null)
+  return {
+    next(piece) {
+      for (const name of TABLE_NAMES) {
+        const rows = state.rows[name] as unknown as AnyRows
+        for (const row of piece.rows[name] ?? []) put(rows, row)
+        for (const key of piece.deletions[name] ?? []) removeKey(rows, key)
+        // Changes are not wanted: a slot that remembers one would hold a row more.
+        takeChanges(rows)
+      }
+    },
+    end(frontier_ms) {
+      settle(state)
+      if (state.retention !== null) state.retention.frontier_ms = frontier_ms
+      return state
+    },
+  }
+}
+
+function emptyState(settings: FoldSettings, last_committed_event_id: string | null): FoldState {
   const days = settings.terminal_run_days
-  const state: FoldState = {
+  return {
     rows: emptyTables(),
     refreshes: new Map(),
     retention: days === null ? null : newRetention(days, last_committed_event_id),
     runIdFor: runIdsUnder(settings.tenant_secret),
   }
-  for (const layer of layers) mergeLayer(state, layer)
+}
+
+/** What follows from the rows, and nothing counts as changed. */
+function settle(state: FoldState): void {
   for (const name of TABLE_NAMES) takeChanges(state.rows[name] as unknown as AnyRows)
   rebuildGraphs(state)
   expireLoadedLater(state)
-  return state
 }
 
 /** What changed since the state was loaded, or since the last delta: rows and keys in the order of their keys. */
