@@ -65,7 +65,7 @@ describe.each([
   { name: 'fake-gcs-server', open: gcsBucket, why: whyNot('fake-gcs-server') },
   { name: 'a folder', open: folderBucket, why: null },
 ])('the Functions Framework over $name', ({ open, why }) => {
-  describe.skipIf(why !== null)(why ?? 'the smoke', () => {
+  describe.skipIf(why !== null)(`the smoke${why === null ? '' : `, skipped: ${why}`}`, () => {
     let runtime: Runtime
     beforeAll(async () => {
       const bucket = await open()

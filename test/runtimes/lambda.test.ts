@@ -87,7 +87,7 @@ describe.each([
   { name: 'MinIO', open: minioBucket, why: whyNot('minio') },
   { name: 'a folder', open: folderBucket, why: null },
 ])('Lambda over $name', ({ open, why }) => {
-  describe.skipIf(why !== null)(why ?? 'the smoke', () => {
+  describe.skipIf(why !== null)(`the smoke${why === null ? '' : `, skipped: ${why}`}`, () => {
     let bucket: Bucket
     let handler: Handler
     beforeAll(async () => {
@@ -112,11 +112,11 @@ describe.each(FORMS)('an event of $name', (form) => {
     const response = responseOf((await handler(event)) as LambdaResult)
     return { status: response.status, headers: response.headers, body: await response.json() }
   }
-  const request = async (path: string, init: RequestInit = {}): Promise<Request> =>
-    new Request(`${form.base}${path}`, {
-      ...init,
-      headers: { authorization: `Bearer ${await userOf('acme')}`, ...init.headers },
-    })
+  async function request(path: string, init: RequestInit = {}): Promise<Request> {
+    const made = new Request(`${form.base}${path}`, init)
+    made.headers.set('authorization', `Bearer ${await userOf('acme')}`)
+    return made
+  }
 
   test('commits and replays, the body as text or in base64', async () => {
     const handler = await opened()
