@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
+import type denoEntry from '../../functions/entry/deno.ts'
 import { fsStore } from '../../lib/store/fs.ts'
 import { REPOSITORY } from '../house/tools.ts'
 import { copyWorkingTree } from '../support/working-copy.ts'
@@ -145,7 +146,7 @@ describe('the dev posture', () => {
 })
 
 /** The module that Deno serves uses nothing of Deno, so that a caller from elsewhere can be made up here. */
-async function entryInNode(): Promise<typeof import('../../functions/entry/deno.ts')> {
+async function entryInNode(): Promise<{ readonly default: typeof denoEntry }> {
   vi.stubEnv('ARCO_STORAGE_BUCKET', 'memory:')
   const before = new Map(SIGNALS.map((signal) => [signal, process.listeners(signal)]))
   try {
