@@ -245,12 +245,15 @@ async function upload(
 }
 
 function createStorage({ endpoint, key_file, timeout_ms }: GcsOptions): Storage {
-  return new Storage({
+  const storage = new Storage({
     retryOptions: { autoRetry: false, maxRetries: 0 },
     timeout: timeout_ms ?? TIMEOUT_MS,
     ...(endpoint === undefined ? {} : { apiEndpoint: endpoint, projectId: 'none' }),
     ...(key_file === undefined ? {} : { keyFilename: key_file, useAuthWithCustomEndpoint: true }),
   })
+  // The SDK takes STORAGE_EMULATOR_HOST for the whole address of the JSON API, and only for reads: uploads go elsewhere.
+  if (endpoint !== undefined) storage.baseUrl = `${endpoint.replace(/\/+$/, '')}/storage/v1`
+  return storage
 }
 
 /** The members of an object resource that are used. */
