@@ -3,15 +3,14 @@
  * refusal (spec/http-api.md).
  */
 import { Hono } from 'hono'
-import { parseTableId } from '../lib/protocol/ids.ts'
 import type { TableResolver } from '../lib/protocol/delta/resolve.ts'
 import type { Note } from '../lib/protocol/effects.ts'
 import type { Scope } from '../lib/store/scoped.ts'
 import { StoreError, type StoreErrorCode } from '../lib/store/types.ts'
-import { ALLOW_ALL, scopeHeaderProblem, type Authenticator, type Authorize, type Principal } from './auth.ts'
+import { admit, type AdmissionRules } from './admission.ts'
 import { handleCommit } from './commit.ts'
 import { freshUlid } from './environment.ts'
-import { headersProblem, requestId, type NodeBindings } from './headers.ts'
+import { requestId, type NodeBindings } from './headers.ts'
 import { json, problemContext, refuse, type Call, type Handler, type Service } from './handler.ts'
 import { handleHealth } from './health.ts'
 import { handleInspect } from './inspect.ts'
@@ -26,19 +25,11 @@ import { handleStage } from './stage.ts'
 import { UNKNOWN_VERSION, versionHandler, type VersionInfo } from './version.ts'
 
 /** What an entry file hands in. */
-export interface AppDeps extends Service {
+export interface AppDeps extends Service, AdmissionRules {
   readonly log: AppLog
   readonly version?: VersionInfo
-  /** Who may use the Delta routes. */
-  readonly user: Authenticator
-  /** Who may use the compactor's. */
-  readonly internal: Authenticator
-  /** The deployment's own rule; everything is allowed without one. */
-  readonly authorize?: Authorize
   /** Tables of another scope than the configured one, where the credentials decide the scope. */
   resolverFor?(scope: Scope): TableResolver
-  /** Why the store may not be written to, or null; asked by every route that writes. Always null without it. */
-  writeRefusal?(): string | null
 }
 
 /** The app, and what a graceful shutdown waits for. */
@@ -139,7 +130,6 @@ export function createApp(deps: AppDeps): App {
         request_id,
         route: 'unparsed',
         status: response.status,
-        ...deps.scope,
         reason: problem.reason,
       })
       return finished(response, request_id)
@@ -167,11 +157,11 @@ const OPEN: Access = { auth: 'none' }
 
 /** One request: the common rules, who asks, the handler, the headers of every answer, one log line. */
 async function serve(deps: AppDeps, arrived: Arrived, handler: Handler): Promise<Response> {
-  const { request, env, route, table_id } = arrived
+  const { request, route, table_id } = arrived
   const started_ms = performance.now()
   const request_id = requestId(request.headers)
   const logged = new Set<unknown>()
-  const base = {
+  const base: Call = {
     service: deps,
     request,
     request_id,
@@ -180,64 +170,36 @@ async function serve(deps: AppDeps, arrived: Arrived, handler: Handler): Promise
     facts: {},
     note: (note: Note) => deps.log.note(request_id, note),
     failed(error: unknown) {
-      if (!logged.has(error)) deps.log.failure(request_id, error)
-      logged.add(error)
+      const what = whatFailed(error)
+      if (!logged.has(what)) deps.log.failure(request_id, error)
+      logged.add(what)
     },
   }
-  const problem = headersProblem(request.headers, env)
-  const admission = problem === null ? await admit(deps, arrived) : { ok: false as const, problem }
-  const call: Call = admission.ok ? { ...base, ...admission.as } : base
-  const response = admission.ok ? await guarded(call, handler) : refuse(call, admission.problem)
+  let call: Call = base
+  const response = await guarded(base, async () => {
+    const admission = await admit(deps, arrived)
+    if (!admission.ok) return refuse(base, admission.problem)
+    if (admission.warning !== undefined) deps.log.warning(request_id, admission.warning)
+    const { principal } = admission
+    call = { ...base, principal, service: serviceFor(deps, principal?.scope ?? deps.scope) }
+    return handler(call)
+  })
   deps.log.request({
     request_id,
     method: request.method,
     route,
     status: response.status,
     duration_ms: Math.round(performance.now() - started_ms),
-    ...call.service.scope,
+    // Nobody's scope is that of a request which was not let in.
+    ...call.principal?.scope,
     ...call.facts,
   })
   return finished(response, request_id)
 }
 
-/** Whether the handler may run, and as whom. */
-type Admission =
-  | { readonly ok: true; readonly as: Pick<Call, 'principal' | 'service'> }
-  | { readonly ok: false; readonly problem: Problem }
-
-/** Who asks, for which scope, and may they? Everything is decided before the body is read or the store is touched (S1). */
-async function admit(deps: AppDeps, { request, access, table_id }: Arrived): Promise<Admission> {
-  const { headers } = request
-  if (access.auth === 'none') return { ok: true, as: { principal: null, service: deps } }
-  const authentication = await (access.auth === 'user' ? deps.user : deps.internal)(headers)
-  if (!authentication.ok) return authentication
-  const { principal } = authentication
-  const problem =
-    scopeHeaderProblem(headers, principal.scope) ??
-    (await authorization(deps, access, principal, table_id)) ??
-    writeProblem(deps, access)
-  return problem === null
-    ? { ok: true, as: { principal, service: serviceFor(deps, principal.scope) } }
-    : { ok: false, problem }
-}
-
-/** A table id that is none is left to the handler, which says what is wrong with it. */
-async function authorization(
-  { authorize = ALLOW_ALL }: AppDeps,
-  { action }: Access,
-  principal: Principal,
-  table_text: string,
-): Promise<Problem | null> {
-  const table_id = parseTableId(table_text)
-  if (action === undefined || table_id === null) return null
-  return (await authorize(principal, action, principal.scope, table_id))
-    ? null
-    : { reason: 'forbidden', detail: `${action} on this table is not allowed to you` }
-}
-
-function writeProblem(deps: AppDeps, { writes }: Access): Problem | null {
-  const why = writes === true ? (deps.writeRefusal?.() ?? null) : null
-  return why === null ? null : { reason: 'store_not_certified', detail: why }
+/** A store that is down fails every read of a batch alike: one line says it. */
+function whatFailed(error: unknown): unknown {
+  return error instanceof StoreError ? `${error.code}: ${error.message}` : error
 }
 
 /** The service of the principal's scope, which is the configured one unless the credentials say another. */
@@ -282,10 +244,10 @@ export const INTERNAL: Problem = {
   detail: INTERNAL_DETAIL,
 }
 
-/** Run the handler; whatever escapes it becomes a problem, and its text goes to the log only. */
-async function guarded(call: Call, handler: Handler): Promise<Response> {
+/** Whatever escapes becomes a problem, and its text goes to the log only. */
+async function guarded(call: Call, work: () => Promise<Response>): Promise<Response> {
   try {
-    return await handler(call)
+    return await work()
   } catch (error) {
     call.failed(error)
     return refuse(call, (error instanceof StoreError ? STORE_PROBLEMS[error.code] : null) ?? INTERNAL)

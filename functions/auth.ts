@@ -15,9 +15,9 @@ export interface Principal {
   readonly role: 'user' | 'internal' | 'dev'
 }
 
-/** The principal, or the problem that refuses the request. */
+/** The principal, or the problem that refuses the request. A `warning` is for the log: fixed words, nothing of a token. */
 export type Authentication =
-  | { readonly ok: true; readonly principal: Principal }
+  | { readonly ok: true; readonly principal: Principal; readonly warning?: string }
   | { readonly ok: false; readonly problem: Problem }
 
 /** One way to tell who asks. Never throws for a bad credential; never shows a token in a problem. */
@@ -37,9 +37,9 @@ export type Authorize = (
 /** Every principal of the scope may do everything, as in the reference. */
 export const ALLOW_ALL: Authorize = () => true
 
-/** Let in. */
-export function admitted(principal: Principal): Authentication {
-  return { ok: true, principal }
+/** Let in, with something for the log where an operator should know. */
+export function admitted(principal: Principal, warning?: string): Authentication {
+  return warning === undefined ? { ok: true, principal } : { ok: true, principal, warning }
 }
 
 /** Refused, with the reason and the text of spec/http-api.md 3. */
@@ -55,14 +55,4 @@ export function anyOf(first: Authenticator, second: Authenticator): Authenticato
     const other = await second(headers)
     return other.ok ? other : one
   }
-}
-
-/** A header that names another tenant or workspace than the principal's is 403 before any store call (S1). */
-export function scopeHeaderProblem(headers: Headers, scope: Scope): Problem | null {
-  const is_own =
-    (headers.get('x-tenant-id') ?? scope.tenant) === scope.tenant &&
-    (headers.get('x-workspace-id') ?? scope.workspace) === scope.workspace
-  return is_own
-    ? null
-    : { reason: 'forbidden', detail: 'this service serves another tenant or workspace than the headers name' }
 }

@@ -24,7 +24,6 @@ export type UserAuth =
       readonly audience: string | undefined
       readonly accept_any_audience: boolean
       readonly claims: ClaimNames
-      readonly lower_case_ids: boolean
     }
   | { readonly mode: 'headers' }
   /** `behind_internal`: an internal token is needed; otherwise nothing, in the dev posture only. */
@@ -50,12 +49,26 @@ export interface AuthConfig {
   readonly oidc: InternalOidc | null
   /** SHA-256 digests of service tokens, lower-case hex. */
   readonly static_digests: readonly string[]
+  /** Tenant and workspace of a token or header are lower-cased instead of refused (spec/storage.md S-3). */
+  readonly lower_case_ids: boolean
 }
 
 /** The configuration, or every reason why there is none. */
 export type AuthConfigResult =
   | { readonly ok: true; readonly auth: AuthConfig }
   | { readonly ok: false; readonly problems: readonly string[] }
+
+/** A configuration that cannot work. Each problem is one line that begins with the name of its variable. */
+export class ConfigError extends Error {
+  readonly problems: readonly string[]
+
+  constructor(problems: string | readonly string[], options?: ErrorOptions) {
+    const all = typeof problems === 'string' ? [problems] : problems
+    super(`the configuration is wrong.\n${all.map((text) => `  ${text}`).join('\n')}`, options)
+    this.name = 'ConfigError'
+    this.problems = all
+  }
+}
 
 const flag = z
   .string()
@@ -68,11 +81,18 @@ const list = z.string().transform((text) =>
     .map((item) => item.trim())
     .filter((item) => item !== ''),
 )
-const url = z.string().refine(isKeySetUrl, 'expected an https:// URL')
-const digests = list.refine(
-  (items) => items.every((item) => /^[0-9a-f]{64}$/.test(item)),
-  'expected SHA-256 digests in lower-case hex (64 digits), separated by commas',
-)
+const url = z.string().refine(isKeySetUrl, 'expected an https:// URL without credentials')
+/** What `printf '%s' "$TOKEN" | sha256sum` prints when the variable is not set. */
+const DIGEST_OF_NOTHING = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
+const digests = list
+  .refine(
+    (items) => items.every((item) => /^[0-9a-f]{64}$/.test(item)),
+    'expected SHA-256 digests in lower-case hex (64 digits), separated by commas',
+  )
+  .refine(
+    (items) => !items.includes(DIGEST_OF_NOTHING),
+    'expected digests of tokens, saw that of an empty text',
+  )
 
 /** Google's certificates, where the reference looks. */
 const GOOGLE_JWKS_URL = 'https://www.googleapis.com/oauth2/v3/certs'
@@ -97,23 +117,23 @@ export const AuthVariables = z.object({
   TIDEMARK_JWT_JWKS_URL: url.optional(),
   ARCO_JWT_ISSUER: z.string().optional(),
   ARCO_JWT_AUDIENCE: z.string().optional(),
-  TIDEMARK_JWT_ACCEPT_ANY_AUDIENCE: flag.default(false),
+  TIDEMARK_JWT_ACCEPT_ANY_AUDIENCE: flag.optional(),
   TIDEMARK_SCOPE_ID_CASE: z.enum(['exact', 'lower'], { error: 'expected exact or lower' }).default('exact'),
-  ARCO_JWT_TENANT_CLAIM: z.string().default(DEFAULT_CLAIMS.tenant),
-  ARCO_JWT_WORKSPACE_CLAIM: z.string().default(DEFAULT_CLAIMS.workspace),
-  ARCO_JWT_USER_CLAIM: z.string().default(DEFAULT_CLAIMS.user),
-  ARCO_JWT_GROUPS_CLAIM: z.string().default(DEFAULT_CLAIMS.groups),
+  ARCO_JWT_TENANT_CLAIM: z.string().optional(),
+  ARCO_JWT_WORKSPACE_CLAIM: z.string().optional(),
+  ARCO_JWT_USER_CLAIM: z.string().optional(),
+  ARCO_JWT_GROUPS_CLAIM: z.string().optional(),
   ARCO_INTERNAL_AUTH_ISSUER: z.string().optional(),
   ARCO_INTERNAL_AUTH_AUDIENCE: z.string().optional(),
-  ARCO_INTERNAL_AUTH_ALLOWED_SUBS: list.default([]),
-  ARCO_INTERNAL_AUTH_ALLOWED_EMAILS: list.default([]),
-  ARCO_INTERNAL_AUTH_ENFORCE: flag.default(true),
-  ARCO_INTERNAL_AUTH_JWKS_URL: url.default(GOOGLE_JWKS_URL),
+  ARCO_INTERNAL_AUTH_ALLOWED_SUBS: list.optional(),
+  ARCO_INTERNAL_AUTH_ALLOWED_EMAILS: list.optional(),
+  ARCO_INTERNAL_AUTH_ENFORCE: flag.optional(),
+  ARCO_INTERNAL_AUTH_JWKS_URL: url.optional(),
   ARCO_INTERNAL_AUTH_JWKS_CACHE_TTL_SECS: z
     .string()
-    .regex(/^\d{1,6}$/, 'expected seconds')
+    .regex(/^\d{1,6}$/, 'expected seconds, at most 999999')
     .transform(Number)
-    .default(300),
+    .optional(),
   ARCO_INTERNAL_AUTH_HS256_SECRET: z.string().optional(),
   TIDEMARK_INTERNAL_TOKEN_SHA256: digests.default([]),
 })
@@ -139,9 +159,10 @@ export function authConfigOf(variables: AuthVariables, context: AuthContext): Au
     )
   }
   const user = userOf(variables, { posture, has_internal, context }, problems)
+  const lower_case_ids = variables.TIDEMARK_SCOPE_ID_CASE === 'lower'
   return problems.length > 0 || user === null
     ? { ok: false, problems }
-    : { ok: true, auth: { posture, user, oidc, static_digests } }
+    : { ok: true, auth: { posture, user, oidc, static_digests, lower_case_ids } }
 }
 
 function postureOf(
@@ -185,6 +206,7 @@ function userOf(variables: AuthVariables, given: UserContext, problems: string[]
       : debug === true && posture === 'dev'
         ? 'headers'
         : 'single-scope')
+  if (!mode.startsWith('jwt-')) problems.push(...uselessJwtVariables(variables))
   switch (mode) {
     case 'headers':
       if (key !== undefined) problems.push(`${key.name}: not with TIDEMARK_AUTH_MODE=headers`)
@@ -200,6 +222,24 @@ function userOf(variables: AuthVariables, given: UserContext, problems: string[]
     case 'jwt-jwks':
       return jwtOf(mode, variables, { key, posture }, problems)
   }
+}
+
+/** Who sets one of these expects tokens to be asked for. */
+const JWT_VARIABLES = [
+  'ARCO_JWT_ISSUER',
+  'ARCO_JWT_AUDIENCE',
+  'TIDEMARK_JWT_ACCEPT_ANY_AUDIENCE',
+  'ARCO_JWT_TENANT_CLAIM',
+  'ARCO_JWT_WORKSPACE_CLAIM',
+  'ARCO_JWT_USER_CLAIM',
+  'ARCO_JWT_GROUPS_CLAIM',
+] as const satisfies readonly (keyof AuthVariables)[]
+
+function uselessJwtVariables(variables: AuthVariables): string[] {
+  return JWT_VARIABLES.filter((name) => variables[name] !== undefined).map(
+    (name) =>
+      `${name}: set only with one of ARCO_JWT_SECRET, ARCO_JWT_PUBLIC_KEY_PEM and TIDEMARK_JWT_JWKS_URL`,
+  )
 }
 
 /** Without credentials in the dev posture; elsewhere only when asked for, behind the internal token, not in public. */
@@ -230,19 +270,24 @@ function jwtOf(
   if (posture !== 'dev') {
     if (issuer === undefined) problems.push('ARCO_JWT_ISSUER: required outside the dev posture')
     if (audience === undefined) problems.push('ARCO_JWT_AUDIENCE: required outside the dev posture')
+    if (key.key.kind === 'jwks' && !isHttps(key.key.url)) {
+      problems.push('TIDEMARK_JWT_JWKS_URL: expected an https:// URL outside the dev posture')
+    }
+  }
+  if (audience !== undefined && variables.TIDEMARK_JWT_ACCEPT_ANY_AUDIENCE === true) {
+    problems.push('TIDEMARK_JWT_ACCEPT_ANY_AUDIENCE: not with ARCO_JWT_AUDIENCE')
   }
   return {
     mode: 'jwt',
     key: key.key,
     issuer,
     audience,
-    accept_any_audience: variables.TIDEMARK_JWT_ACCEPT_ANY_AUDIENCE,
-    lower_case_ids: variables.TIDEMARK_SCOPE_ID_CASE === 'lower',
+    accept_any_audience: variables.TIDEMARK_JWT_ACCEPT_ANY_AUDIENCE ?? false,
     claims: {
-      tenant: variables.ARCO_JWT_TENANT_CLAIM,
-      workspace: variables.ARCO_JWT_WORKSPACE_CLAIM,
-      user: variables.ARCO_JWT_USER_CLAIM,
-      groups: variables.ARCO_JWT_GROUPS_CLAIM,
+      tenant: variables.ARCO_JWT_TENANT_CLAIM ?? DEFAULT_CLAIMS.tenant,
+      workspace: variables.ARCO_JWT_WORKSPACE_CLAIM ?? DEFAULT_CLAIMS.workspace,
+      user: variables.ARCO_JWT_USER_CLAIM ?? DEFAULT_CLAIMS.user,
+      groups: variables.ARCO_JWT_GROUPS_CLAIM ?? DEFAULT_CLAIMS.groups,
     },
   }
 }
@@ -296,26 +341,33 @@ function withLines(pem: string): string {
   return text.includes('\n') ? text : text.replaceAll('\\n', '\n')
 }
 
+/** Any of its variables asks for internal OIDC: half of it must not look like all of it. */
 function oidcOf(variables: AuthVariables, posture: Posture, problems: string[]): InternalOidc | null {
   const {
     ARCO_INTERNAL_AUTH_ISSUER: issuer,
     ARCO_INTERNAL_AUTH_AUDIENCE: audience,
-    ARCO_INTERNAL_AUTH_ALLOWED_SUBS: allowed_subjects,
-    ARCO_INTERNAL_AUTH_ALLOWED_EMAILS: allowed_emails,
+    ARCO_INTERNAL_AUTH_ALLOWED_SUBS: allowed_subjects = [],
+    ARCO_INTERNAL_AUTH_ALLOWED_EMAILS: allowed_emails = [],
     ARCO_INTERNAL_AUTH_HS256_SECRET: hs256_secret,
-    ARCO_INTERNAL_AUTH_ENFORCE: enforce,
+    ARCO_INTERNAL_AUTH_ENFORCE: enforce = true,
+    ARCO_INTERNAL_AUTH_JWKS_URL: jwks_url,
+    ARCO_INTERNAL_AUTH_JWKS_CACHE_TTL_SECS: cache_s = 300,
   } = variables
-  const is_wanted =
-    issuer !== undefined ||
-    audience !== undefined ||
-    hs256_secret !== undefined ||
-    allowed_subjects.length + allowed_emails.length > 0
+  const is_wanted = Object.entries(variables).some(
+    ([name, value]) => name.startsWith('ARCO_INTERNAL_AUTH_') && value !== undefined,
+  )
   if (!is_wanted) return null
   if (posture !== 'dev' && !enforce) {
     problems.push('ARCO_INTERNAL_AUTH_ENFORCE: false (report only) is for the dev posture')
   }
   if (posture !== 'dev' && hs256_secret !== undefined) {
     problems.push('ARCO_INTERNAL_AUTH_HS256_SECRET: for tests, in the dev posture only')
+  }
+  if (posture !== 'dev' && jwks_url !== undefined && !isHttps(jwks_url)) {
+    problems.push('ARCO_INTERNAL_AUTH_JWKS_URL: expected an https:// URL outside the dev posture')
+  }
+  if (hs256_secret !== undefined && jwks_url !== undefined) {
+    problems.push('ARCO_INTERNAL_AUTH_HS256_SECRET: not with ARCO_INTERNAL_AUTH_JWKS_URL')
   }
   if (issuer === undefined) problems.push('ARCO_INTERNAL_AUTH_ISSUER: required with internal OIDC')
   if (audience === undefined) problems.push('ARCO_INTERNAL_AUTH_AUDIENCE: required with internal OIDC')
@@ -330,18 +382,21 @@ function oidcOf(variables: AuthVariables, posture: Posture, problems: string[]):
     audience,
     allowed_subjects,
     allowed_emails,
-    jwks_url: variables.ARCO_INTERNAL_AUTH_JWKS_URL,
-    jwks_cache_ms: variables.ARCO_INTERNAL_AUTH_JWKS_CACHE_TTL_SECS * 1000,
+    jwks_url: jwks_url ?? GOOGLE_JWKS_URL,
+    jwks_cache_ms: cache_s * 1000,
     hs256_secret,
     enforce,
   }
 }
 
-/** https, or plain http to this very machine for tests. */
+/** https, or plain http to this very machine, which only the dev posture takes. */
 function isKeySetUrl(text: string): boolean {
   if (!URL.canParse(text)) return false
-  const { protocol, hostname } = new URL(text)
-  return (
-    protocol === 'https:' || (protocol === 'http:' && /^(127\.0\.0\.1|localhost|\[::1\])$/.test(hostname))
-  )
+  const { protocol, hostname, username, password } = new URL(text)
+  const is_here = protocol === 'http:' && /^(127\.0\.0\.1|localhost|\[::1\])$/.test(hostname)
+  return (protocol === 'https:' || is_here) && username === '' && password === ''
+}
+
+function isHttps(url: string): boolean {
+  return new URL(url).protocol === 'https:'
 }

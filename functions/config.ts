@@ -10,7 +10,9 @@ import type { ResolverConfig } from '../lib/protocol/delta/resolve.ts'
 import { DEFAULT_SETTINGS, type DeltaSettings } from '../lib/protocol/delta/settings.ts'
 import { normaliseRoot, type RootContext } from '../lib/protocol/delta/table-root.ts'
 import { BUCKET_FORMS, bucketName, parseBucket, type Bucket } from './bucket.ts'
-import { authConfigOf, AuthVariables, type AuthConfig } from './config-auth.ts'
+import { authConfigOf, AuthVariables, ConfigError, type AuthConfig } from './config-auth.ts'
+
+export { ConfigError }
 
 /** Everything that the environment decides. */
 export interface Config {
@@ -89,6 +91,16 @@ const Variables = AuthVariables.extend({
   TIDEMARK_SEAL_TABLES: tableList.optional(),
 })
 type Variables = z.infer<typeof Variables>
+
+/** The configuration; throws ConfigError with every problem, one a line. */
+export function configFrom(
+  env: Readonly<Record<string, string | undefined>>,
+  options: ConfigOptions = {},
+): Config {
+  const read = readConfig(env, options)
+  if (read.ok) return read.config
+  throw new ConfigError(read.problems)
+}
 
 /** Read the environment. An empty variable counts as unset. */
 export function readConfig(

@@ -6,13 +6,14 @@ export type Bearer =
   | { readonly found: 'none' }
   | { readonly found: 'malformed' }
 
-/** Longest token looked at; a header block has 16 KiB. */
-const TOKEN_CHARS_MAX = 16 * 1024
+/** Longest token looked at: leaves the other headers some of the 16 KiB that all of them have. */
+const TOKEN_CHARS_MAX = 12 * 1024
 
 /** Read the bearer token of a request. */
 export function bearerOf(headers: Headers): Bearer {
   const header = headers.get('authorization')
-  if (header === null || header.trim() === '') return { found: 'none' }
+  // Another scheme is no bearer token either.
+  if (header === null || !/^bearer(?: |$)/i.test(header)) return { found: 'none' }
   const token = /^bearer +([A-Za-z0-9._~+/=-]+)$/i.exec(header)?.[1]
   return token === undefined || token.length > TOKEN_CHARS_MAX
     ? { found: 'malformed' }

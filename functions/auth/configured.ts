@@ -2,8 +2,8 @@
 import { importSPKI } from 'jose'
 import type { Scope } from '../../lib/store/scoped.ts'
 import { admitted, anyOf, rejected, type Authenticator } from '../auth.ts'
-import type { AuthConfig, InternalOidc, UserAuth, UserKey } from '../config-auth.ts'
-import { internalOidc, internalStatic } from './internal.ts'
+import { ConfigError, type AuthConfig, type InternalOidc, type UserKey } from '../config-auth.ts'
+import { internalOidc, internalStatic, reportOnly } from './internal.ts'
 import { remoteJwks } from './jwks.ts'
 import type { JwtKey } from './jwt.ts'
 import { headerScope, singleScope, singleScopeBehind, userJwt } from './user.ts'
@@ -16,21 +16,23 @@ export interface Authenticators {
 
 /** What only the process can do. */
 export interface AuthDeps {
-  /** A refusal that report-only let pass. */
-  tell(why: string): void
+  /** Another fetch, for tests. */
   readonly fetch?: typeof fetch
 }
 
 const JWKS_CACHE_MS = 300_000
 
-/** Build them. Rejects when a public key does not parse: the configuration is wrong, and the process must not start. */
+/** Shorter RSA keys are no protection, and jose refuses to verify with them (RFC 7518 3.3). */
+const RSA_BITS_MIN = 2048
+
+/** Build them. Rejects with ConfigError for a public key that cannot be used: the process must not start. */
 export async function authenticatorsOf(
   auth: AuthConfig,
   scope: Scope,
-  deps: AuthDeps,
+  deps: AuthDeps = {},
 ): Promise<Authenticators> {
   const internal = internalOf(auth, scope, deps)
-  return { internal, user: await userOf(auth.user, { scope, internal, deps }) }
+  return { internal, user: await userOf(auth, { scope, internal, deps }) }
 }
 
 function internalOf(auth: AuthConfig, scope: Scope, deps: AuthDeps): Authenticator {
@@ -40,7 +42,8 @@ function internalOf(auth: AuthConfig, scope: Scope, deps: AuthDeps): Authenticat
   ]
   const [first, second] = modes
   if (first === undefined) return auth.posture === 'dev' ? openTo(scope) : closed
-  return second === undefined ? first : anyOf(first, second)
+  const check = second === undefined ? first : anyOf(first, second)
+  return auth.oidc?.enforce === false ? reportOnly(check, scope) : check
 }
 
 /** The dev posture without internal settings: a bearer header is accepted and ignored. */
@@ -58,29 +61,24 @@ function oidcOf(oidc: InternalOidc, scope: Scope, deps: AuthDeps): Authenticator
     scope,
     key: is_test
       ? new TextEncoder().encode(hs256_secret)
-      : remoteJwks({
-          url: oidc.jwks_url,
-          cache_ms: oidc.jwks_cache_ms,
-          ...(deps.fetch === undefined ? {} : { fetch: deps.fetch }),
-        }),
+      : remoteJwks({ ...deps, url: oidc.jwks_url, cache_ms: oidc.jwks_cache_ms }),
     rules: { algorithms: is_test ? ['HS256'] : ['RS256', 'ES256'], issuer, audience, requires_kid: !is_test },
     allowed_subjects: new Set(oidc.allowed_subjects),
     allowed_emails: new Set(oidc.allowed_emails),
-    ...(oidc.enforce ? {} : { report_only: { tell: (why) => deps.tell(why) } }),
   })
 }
 
 async function userOf(
-  user: UserAuth,
+  { user, lower_case_ids }: AuthConfig,
   parts: { readonly scope: Scope; readonly internal: Authenticator; readonly deps: AuthDeps },
 ): Promise<Authenticator> {
   switch (user.mode) {
     case 'headers':
-      return headerScope
+      return headerScope({ lower_case_ids })
     case 'single-scope':
       return user.behind_internal ? singleScopeBehind(parts.internal) : singleScope(parts.scope)
     case 'jwt': {
-      const { issuer, audience, accept_any_audience, claims, lower_case_ids } = user
+      const { issuer, audience, accept_any_audience, claims } = user
       const { key, algorithms } = await keyOf(user.key, parts.deps)
       return userJwt({
         key,
@@ -100,15 +98,21 @@ async function keyOf(
     case 'hs256':
       return { key: new TextEncoder().encode(key.secret), algorithms: ['HS256'] }
     case 'rs256':
-      return { key: await importSPKI(key.public_key_pem, 'RS256'), algorithms: ['RS256'] }
+      return { key: await rsaKey(key.public_key_pem), algorithms: ['RS256'] }
     case 'jwks':
       return {
-        key: remoteJwks({
-          url: key.url,
-          cache_ms: JWKS_CACHE_MS,
-          ...(deps.fetch === undefined ? {} : { fetch: deps.fetch }),
-        }),
+        key: remoteJwks({ ...deps, url: key.url, cache_ms: JWKS_CACHE_MS }),
         algorithms: ['RS256', 'ES256'],
       }
   }
+}
+
+async function rsaKey(pem: string): Promise<CryptoKey> {
+  const expected = `ARCO_JWT_PUBLIC_KEY_PEM: expected an RSA public key of at least ${RSA_BITS_MIN} bits as PEM (BEGIN PUBLIC KEY)`
+  const key = await importSPKI(pem, 'RS256').catch((cause: unknown) => {
+    throw new ConfigError(expected, { cause })
+  })
+  const { modulusLength = 0 } = key.algorithm as Partial<RsaKeyAlgorithm>
+  if (modulusLength < RSA_BITS_MIN) throw new ConfigError(expected)
+  return key
 }

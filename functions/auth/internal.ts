@@ -13,24 +13,20 @@ export interface InternalOidcOptions {
   readonly allowed_subjects: ReadonlySet<string>
   readonly allowed_emails: ReadonlySet<string>
   readonly scope: Scope
-  /** Accept what would be refused, and tell. Dev posture only. */
-  readonly report_only?: { tell(why: string): void }
 }
 
-/** `internal-oidc`. */
-export function internalOidc(options: InternalOidcOptions): Authenticator {
-  const { report_only, scope } = options
-  const check = oidcCheck(options)
-  if (report_only === undefined) return check
+/** What would be refused is accepted, with a warning for the log. Dev posture only (spec/http-api.md 3.4). */
+export function reportOnly(check: Authenticator, scope: Scope): Authenticator {
   return async (headers) => {
     const result = await check(headers)
     if (result.ok) return result
-    report_only.tell(result.problem.detail)
-    return admitted({ scope, user: null, groups: [], role: 'internal' })
+    const { detail } = result.problem
+    return admitted({ scope, user: null, groups: [], role: 'internal' }, `would be refused: ${detail}`)
   }
 }
 
-function oidcCheck({
+/** `internal-oidc`. */
+export function internalOidc({
   key,
   rules,
   allowed_subjects,
@@ -74,15 +70,16 @@ export function internalStatic(digests: readonly string[], scope: Scope): Authen
   return async (headers) => {
     const bearer = bearerOf(headers)
     if (bearer.found === 'none') return rejected('missing_auth', 'missing bearer token')
-    const text = bearer.found === 'token' ? bearer.token : ''
-    const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)))
+    if (bearer.found === 'malformed') return UNKNOWN_TOKEN
+    const bytes = new TextEncoder().encode(bearer.token)
+    const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
     let is_known = false
     for (const expected of known) is_known = equalInConstantTime(digest, expected) || is_known
-    return is_known
-      ? admitted({ scope, user: null, groups: [], role: 'internal' })
-      : rejected('invalid_token', 'invalid token: not a configured service token')
+    return is_known ? admitted({ scope, user: null, groups: [], role: 'internal' }) : UNKNOWN_TOKEN
   }
 }
+
+const UNKNOWN_TOKEN = rejected('invalid_token', 'invalid token: not a configured service token')
 
 /**
  * Compares two digests without telling where they differ (S9). Hashing first hides the length of the secret, so only

@@ -1,5 +1,6 @@
 /** A remote key set (S8): fixed URL, bounded answer, cached; an unknown key or a dead issuer costs one fetch a cooldown. */
 import { createRemoteJWKSet, customFetch, type JWTVerifyGetKey } from 'jose'
+import { isJsonObject, parseJson } from '../../lib/protocol/json.ts'
 
 /** Where the keys are and how long they are trusted. */
 export interface JwksOptions {
@@ -30,7 +31,7 @@ export function remoteJwks({ url, cache_ms, fetch: fetchKeys = fetch }: JwksOpti
     try {
       const response = await fetchKeys(input, { ...init, redirect: 'manual' })
       const text = await readBounded(response)
-      if (response.status !== 200) throw new JwksUnavailable()
+      if (response.status !== 200 || !isKeySet(text)) throw new JwksUnavailable()
       failed_at_ms = null
       return new Response(text, { status: 200, headers: { 'content-type': 'application/json' } })
     } catch (cause) {
@@ -45,6 +46,12 @@ export function remoteJwks({ url, cache_ms, fetch: fetchKeys = fetch }: JwksOpti
     timeoutDuration: TIMEOUT_MS,
     [customFetch]: fetchBounded,
   })
+}
+
+/** jose would ask again at once for an answer that is no key set. */
+function isKeySet(text: string): boolean {
+  const set = parseJson(text)
+  return isJsonObject(set) && Array.isArray(set['keys']) && set['keys'].every((key) => isJsonObject(key))
 }
 
 async function readBounded(response: Response): Promise<string> {

@@ -21,13 +21,17 @@ export const DEFAULT_CLAIMS: ClaimNames = {
   groups: 'groups',
 }
 
+/** How tenant and workspace may be written (spec/storage.md S-3). */
+export interface ScopeSpelling {
+  /** Lower-case ids instead of refusing those with capitals. */
+  readonly lower_case_ids?: boolean | undefined
+}
+
 /** A JWT of any of the three modes; the key and the algorithms make the difference. */
-export interface UserJwtOptions {
+export interface UserJwtOptions extends ScopeSpelling {
   readonly key: JwtKey
   readonly rules: JwtRules
   readonly claims: ClaimNames
-  /** Lower-case ids instead of refusing them (spec/storage.md S-3). */
-  readonly lower_case_ids?: boolean
 }
 
 const INVALID = 'Invalid bearer token'
@@ -40,11 +44,11 @@ export function userJwt({ key, rules, claims: names, lower_case_ids }: UserJwtOp
     if (bearer.found === 'malformed') return rejected('invalid_token', INVALID)
     const verified = await verifyJwt(bearer.token, key, rules)
     if (!verified.ok) return rejected('invalid_token', INVALID)
-    return principalOf(verified.claims, names, lower_case_ids === true)
+    return principalOf(verified.claims, names, { lower_case_ids })
   }
 }
 
-function principalOf(claims: JWTPayload, names: ClaimNames, lower_case: boolean): Authentication {
+function principalOf(claims: JWTPayload, names: ClaimNames, spelling: ScopeSpelling): Authentication {
   const tenant = claims[names.tenant]
   const workspace = claims[names.workspace]
   const user = claims[names.user]
@@ -52,19 +56,23 @@ function principalOf(claims: JWTPayload, names: ClaimNames, lower_case: boolean)
   if (!isText(tenant) || !isText(workspace) || !isText(user) || groups === null) {
     return rejected('invalid_token', INVALID)
   }
-  const scope = lower_case
-    ? { tenant: tenant.toLowerCase(), workspace: workspace.toLowerCase() }
-    : { tenant, workspace }
-  return withScope(scope, { user, groups, role: 'user' })
+  return withScope({ tenant, workspace }, { user, groups, role: 'user' }, spelling)
 }
 
 function withScope(
-  scope: Scope,
+  said: Scope,
   rest: { readonly user: string | null; readonly groups: readonly string[]; readonly role: 'user' | 'dev' },
+  { lower_case_ids }: ScopeSpelling,
 ): Authentication {
-  return isScopeId(scope.tenant) && isScopeId(scope.workspace)
-    ? admitted({ scope, ...rest })
-    : rejected('bad_request', 'a tenant or workspace id has only a-z, 0-9, - and _')
+  const scope =
+    lower_case_ids === true
+      ? { tenant: said.tenant.toLowerCase(), workspace: said.workspace.toLowerCase() }
+      : said
+  if (!isScopeId(scope.tenant) || !isScopeId(scope.workspace)) {
+    return rejected('bad_request', 'a tenant or workspace id has only a-z, 0-9, - and _')
+  }
+  const is_changed = scope.tenant !== said.tenant || scope.workspace !== said.workspace
+  return admitted({ scope, ...rest }, is_changed ? 'tenant or workspace id was lower-cased' : undefined)
 }
 
 function isText(value: unknown): value is string {
@@ -84,16 +92,16 @@ function groupsOf(value: unknown): readonly string[] | null {
 }
 
 /** `headers`: no credentials, the scope in two headers. Dev posture with the debug flag only. */
-export const headerScope: Authenticator = async (headers) => {
-  const tenant = headers.get('x-tenant-id')
-  const workspace = headers.get('x-workspace-id')
-  if (tenant === null) return rejected('unauthorized', 'missing X-Tenant-Id header (debug mode)')
-  if (workspace === null) return rejected('unauthorized', 'missing X-Workspace-Id header (debug mode)')
-  const user = headers.get('x-user-id')
-  return withScope(
-    { tenant, workspace },
-    { user, groups: groupsOf(headers.get('x-groups')) ?? [], role: 'dev' },
-  )
+export function headerScope(spelling: ScopeSpelling = {}): Authenticator {
+  return async (headers) => {
+    const tenant = headers.get('x-tenant-id')
+    const workspace = headers.get('x-workspace-id')
+    if (tenant === null) return rejected('unauthorized', 'missing X-Tenant-Id header (debug mode)')
+    if (workspace === null) return rejected('unauthorized', 'missing X-Workspace-Id header (debug mode)')
+    const user = headers.get('x-user-id')
+    const groups = groupsOf(headers.get('x-groups')) ?? []
+    return withScope({ tenant, workspace }, { user, groups, role: 'dev' }, spelling)
+  }
 }
 
 /** `single-scope` in the dev posture: a bearer header is accepted and ignored. */

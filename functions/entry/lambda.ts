@@ -2,36 +2,51 @@
  * Tidemark on AWS Lambda, behind API Gateway (payload formats 1.0 and 2.0) or a function URL. The runtime freezes the
  * process after the answer, so nothing is left for later: an answer is complete when it is sent.
  */
-import { Hono } from 'hono'
-import { handle, type LambdaContext, type LambdaEvent } from 'hono/aws-lambda'
-import type { App } from '../app.ts'
-import { readConfig } from '../config.ts'
+import { readFileSync } from 'node:fs'
+import { configFrom } from '../config.ts'
+import type { Problem } from '../problem.ts'
+import { isGatewayEvent, requestOf, resultOf, type GatewayEvent, type GatewayResult } from './lambda-event.ts'
+import { elsewhereResponse, isLoopbackUrl } from './local-only.ts'
+import { onDemand, type Started } from './on-demand.ts'
 import { createService } from './service.ts'
 import { openStore } from './stores.ts'
 
-let app: Promise<App> | null = null
+const write = (line: string): void => void process.stdout.write(line)
 
-/** The app of this sandbox. A failed start is tried again by the next event. */
-function appOf(): Promise<App> {
-  app ??= start().catch((error: unknown) => {
-    app = null
-    throw error
-  })
-  return app
+const service = onDemand<NodeJS.ProcessEnv>({
+  write,
+  async start(env) {
+    const config = configFrom(env, { readFile: (path) => readFileSync(path, 'utf8') })
+    const opened = await openStore(config.bucket, { ...config, env })
+    return { config, app: await createService(config, { opened, write }) }
+  },
+})
+
+/**
+ * What Lambda calls. An event that is no request comes from a schedule: it asks whether the service is ready, and fails the
+ * invocation when it is not, which is what alarms can see.
+ */
+export async function handler(event: unknown): Promise<GatewayResult | undefined> {
+  const started = await service(process.env)
+  if (isGatewayEvent(event))
+    return resultOf(started instanceof Response ? started : await answer(started, event))
+  const ready =
+    started instanceof Response ? started : await started.app.fetch(new Request('https://localhost/ready'))
+  if (ready.status !== 200) throw new Error(`not ready: ${await ready.text()}`)
+  return undefined
 }
 
-async function start(): Promise<App> {
-  const read = readConfig(process.env)
-  if (!read.ok) throw new Error(`the configuration is wrong: ${read.problems.join('; ')}`)
-  const { config } = read
-  const opened = await openStore(config.bucket, { ...config, env: process.env })
-  return createService(config, { opened, write: (line) => process.stdout.write(line) })
+const UNUSABLE: Problem = {
+  reason: 'bad_request',
+  detail: 'expected a path, headers and a body that make a request',
 }
 
-const bridge = new Hono().all('*', async (c) => (await appOf()).fetch(c.req.raw))
-const answer = handle(bridge)
-
-/** What Lambda calls. */
-export async function handler(event: LambdaEvent, context: LambdaContext): Promise<unknown> {
-  return answer(event, context)
+async function answer(started: Started, event: GatewayEvent): Promise<Response> {
+  let request: Request
+  try {
+    request = requestOf(event)
+  } catch {
+    return started.app.refuse(UNUSABLE)
+  }
+  return elsewhereResponse(started, isLoopbackUrl(request.url)) ?? started.app.fetch(request)
 }

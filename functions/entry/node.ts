@@ -2,19 +2,22 @@
 import { readFileSync } from 'node:fs'
 import { v7 as uuidv7 } from 'uuid'
 import packageJson from '../../package.json' with { type: 'json' }
-import type { Store } from '../../lib/store/types.ts'
+import { StoreError, type Store } from '../../lib/store/types.ts'
 import { unscopedProbe } from '../../lib/store/unscoped.ts'
 import { bucketText } from '../bucket.ts'
-import { readConfig, type Config } from '../config.ts'
+import { ConfigError, configFrom, type Config } from '../config.ts'
 import { createService } from './service.ts'
 import { nodeServer } from './node-server.ts'
 import { stopOnSignal } from './shutdown.ts'
 import { openStore } from './stores.ts'
 import { welcome } from './welcome.ts'
 
-const read = readConfig(process.env, { readFile: (path) => readFileSync(path, 'utf8') })
-if (read.ok) await start(read.config)
-else refuse(`the configuration is wrong.\n${read.problems.map((text) => `  ${text}`).join('\n')}`)
+try {
+  await start(configFrom(process.env, { readFile: (path) => readFileSync(path, 'utf8') }))
+} catch (error) {
+  if (!(error instanceof ConfigError || error instanceof StoreError)) throw error
+  refuse(error.message)
+}
 
 async function start(config: Config): Promise<void> {
   const { bucket, host, port } = config

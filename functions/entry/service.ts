@@ -4,6 +4,7 @@ import { withLimits } from '../../lib/store/limits.ts'
 import type { Scope } from '../../lib/store/scoped.ts'
 import type { Certifiable, MaintenanceStore } from '../../lib/store/types.ts'
 import { certify } from '../../lib/store/certify.ts'
+import { unscopedProbe } from '../../lib/store/unscoped.ts'
 import { createApp, type App } from '../app.ts'
 import { authenticatorsOf } from '../auth/configured.ts'
 import { bucketName } from '../bucket.ts'
@@ -27,18 +28,20 @@ export interface ServiceParts {
 /** Scopes whose resolvers are kept; more tenants than that share no cache. */
 const SCOPES_MAX = 1_000
 
-/** Make the app. Rejects for a configuration that cannot work, such as a public key that does not parse. */
+/**
+ * Make the app. Rejects with ConfigError for a configuration that turns out not to work, and with StoreError when a store
+ * that is to be certified does not answer.
+ */
 export async function createService(config: Config, { opened, write, version }: ServiceParts): Promise<App> {
-  const { scope, settings } = config
+  const { scope, settings, auth } = config
   const log = createLog({ format: config.log_format, write })
-  const authenticators = await authenticatorsOf(config.auth, scope, {
-    tell: (why) => log.failure('report-only', new Error(why)),
-  })
+  const authenticators = await authenticatorsOf(auth, scope)
   const resolverFor = resolvers(config)
-  const refusal = await writeRefusalOf(config, opened.driver, log)
+  const { driver, refusal } = await certified(config, opened.driver, log)
   return createApp({
     ...authenticators,
-    store: withLimits(opened.driver),
+    lower_case_ids: auth.lower_case_ids,
+    store: withLimits(driver),
     scope,
     resolver: resolverFor(scope),
     resolverFor,
@@ -64,22 +67,35 @@ function resolvers(config: Config): (scope: Scope) => TableResolver {
   }
 }
 
-/** Why the store may not be written to, or null. What the store said goes to the log only. */
-async function writeRefusalOf(
-  { certified }: Config,
-  driver: OpenedStore['driver'],
-  log: AppLog,
-): Promise<string | null> {
+interface Certified {
+  readonly driver: MaintenanceStore
+  /** Why the store may not be written to, or null. */
+  readonly refusal: string | null
+}
+
+/**
+ * May the store be written to, and by which driver: certification finds out how this one wants its conditions spelled.
+ * What the store said goes to the log only.
+ */
+async function certified(config: Config, driver: OpenedStore['driver'], log: AppLog): Promise<Certified> {
   const { certification } = driver
-  if (certification === undefined || certified === true) return null
-  if (certified === false) {
-    return 'writes are off until this store is certified: run `npm run doctor` and set TIDEMARK_STORE_CERTIFIED=true'
+  if (certification === undefined || config.certified === true) return { driver, refusal: null }
+  if (config.certified === false) {
+    const refusal =
+      'writes are off until this store is certified: run `npm run doctor` and set TIDEMARK_STORE_CERTIFIED=true'
+    return { driver, refusal }
   }
-  const { conclusion, steps } = await certify({ ...driver, certification })
-  if (conclusion === 'certified') return null
+  // A store that is not there proves nothing about itself: the start fails, and is tried again.
+  await unscopedProbe(withLimits(driver)).readyCheck()
+  const { conclusion, steps, if_match_style } = await certify({ ...driver, certification })
+  if (conclusion === 'certified') {
+    return { driver: certification.withIfMatchStyle?.(if_match_style) ?? driver, refusal: null }
+  }
   const step = steps.find(({ verdict }) => verdict === 'fail' || verdict === 'undecided')
   log.failure('certification', new Error(`${step?.id ?? '?'}: ${step?.detail ?? ''}`))
-  return conclusion === 'refused'
-    ? `the store failed certification step ${step?.id ?? '?'}; run \`npm run doctor\``
-    : `the store could not be certified when this process started; run \`npm run doctor\``
+  const refusal =
+    conclusion === 'refused'
+      ? `the store failed certification step ${step?.id ?? '?'}; run \`npm run doctor\``
+      : 'the store could not be certified when this process started; run `npm run doctor`'
+  return { driver, refusal }
 }

@@ -2,6 +2,7 @@
 import type { TokenFormat } from '../../lib/store/tokens.ts'
 import { StoreError } from '../../lib/store/types.ts'
 import type { Bucket } from '../bucket.ts'
+import { emulatorUrl } from './emulator.ts'
 import type { OpenedStore } from './service.ts'
 
 /** Variables that the vendors' SDKs read, and what certification found out. */
@@ -56,10 +57,4 @@ export async function openStore(bucket: Bucket, options: StoreOptions): Promise<
         'an R2 binding exists on Workers only; elsewhere use s3://BUCKET',
       )
   }
-}
-
-/** The variable may be a bare host or carry the API's path, as other SDKs want it. */
-function emulatorUrl(text: string): string {
-  const url = text.includes('://') ? text : `http://${text}`
-  return url.replace(/\/+$/, '').replace(/\/storage\/v1$/, '')
 }

@@ -1,15 +1,16 @@
 import { describe, expect, test } from 'vitest'
-import { readConfig, type Config } from '../../functions/config.ts'
+import { ConfigError, configFrom, readConfig, type Config } from '../../functions/config.ts'
 
 const TABLE = '0194f5a0-1c00-7c3d-9b1e-2f6a4d8e0c11'
 const OTHER = '0194f5a0-1c00-7c3d-9b1e-2f6a4d8e0c12'
 
 type Variables = Readonly<Record<string, string | undefined>>
 
+/** What a deployment that keeps its bucket elsewhere has to say; the dev posture, so that nothing else is asked for. */
+const DEV: Variables = { ARCO_ENVIRONMENT: 'dev', ARCO_API_PUBLIC: 'false' }
+
 function configOf(env: Variables): Config {
-  const read = readConfig(env)
-  if (!read.ok) throw new Error(read.problems.join('\n'))
-  return read.config
+  return configFrom(env)
 }
 
 function problemsOf(env: Variables): readonly string[] {
@@ -25,9 +26,18 @@ describe('without any variable', () => {
       host: '127.0.0.1',
       port: 8787,
       token_format: 'plain',
+      if_match_style: 'quoted',
+      certified: false,
       resolver: { mode: 'auto' },
       settings: { validation: 'strict', ttl_ms: 300_000, deadline_ms: 60_000 },
       log_format: 'json',
+      auth: {
+        posture: 'dev',
+        user: { mode: 'single-scope', behind_internal: false },
+        oidc: null,
+        static_digests: [],
+        lower_case_ids: false,
+      },
     })
   })
 
@@ -35,7 +45,7 @@ describe('without any variable', () => {
     const empty = Object.fromEntries(
       ['PORT', 'ARCO_TENANT_ID', 'ARCO_ENVIRONMENT', 'ARCO_JWT_SECRET', 'TIDEMARK_TABLES'].map((name) => [
         name,
-        '',
+        ' ',
       ]),
     )
     const { settings: _a, ...with_others } = configOf({ PATH: '/bin', HOME: '/root', ...empty })
@@ -45,32 +55,33 @@ describe('without any variable', () => {
 })
 
 describe('each variable', () => {
-  test.each([
+  test.each<[string, string, Record<string, unknown>]>([
     ['ARCO_STORAGE_BUCKET', 'file:/var/lib/tidemark', { bucket: { kind: 'file', dir: '/var/lib/tidemark' } }],
     ['ARCO_STORAGE_BUCKET', 'file:a folder', { bucket: { kind: 'file', dir: 'a folder' } }],
-    [
-      'ARCO_STORAGE_BUCKET',
-      'memory:',
-      { bucket: { kind: 'memory' }, root_context: { bucket: { scheme: 'memory', authority: '' } } },
-    ],
-    ['ARCO_TENANT_ID', 'acme-1_x', { scope: { tenant: 'acme-1_x' }, root_context: { tenant: 'acme-1_x' } }],
-    ['ARCO_WORKSPACE_ID', '0', { scope: { workspace: '0' } }],
-    ['ARCO_ENVIRONMENT', 'dev', {}],
-    ['ARCO_API_PUBLIC', 'false', {}],
-    ['ARCO_DEBUG', 'true', {}],
-    ['ARCO_DEBUG', 'false', {}],
+    ['ARCO_STORAGE_BUCKET', 'memory:', { bucket: { kind: 'memory' } }],
+    ['ARCO_STORAGE_BUCKET', 'lake', { bucket: { kind: 'gcs', bucket: 'lake' } }],
+    ['ARCO_STORAGE_BUCKET', 'gs://lake', { bucket: { kind: 'gcs', bucket: 'lake' } }],
+    ['ARCO_STORAGE_BUCKET', 'gs://lake/', { bucket: { kind: 'gcs', bucket: 'lake' } }],
+    ['ARCO_STORAGE_BUCKET', 's3://my.lake-1', { bucket: { kind: 's3', bucket: 'my.lake-1' } }],
+    ['ARCO_STORAGE_BUCKET', 'r2:BUCKET', { bucket: { kind: 'r2', binding: 'BUCKET' } }],
+    ['ARCO_TENANT_ID', 'acme-1_x', { scope: { tenant: 'acme-1_x', workspace: 'main' } }],
+    ['ARCO_WORKSPACE_ID', '0', { scope: { tenant: 'dev', workspace: '0' } }],
     ['ARCO_LOG_FORMAT', 'text', { log_format: 'text' }],
     ['PORT', '0', { port: 0 }],
     ['PORT', '65535', { port: 65_535 }],
     ['ARCO_HTTP_PORT', '9000', { port: 9000 }],
     ['TIDEMARK_HOST', 'localhost', { host: 'localhost' }],
     ['TIDEMARK_HOST', '::1', { host: '::1' }],
+    ['TIDEMARK_STORE_CERTIFIED', 'true', { certified: true }],
+    ['TIDEMARK_STORE_CERTIFIED', 'false', { certified: false }],
+    ['TIDEMARK_STORE_CERTIFIED', 'startup', { certified: 'startup' }],
+    ['TIDEMARK_S3_IF_MATCH', 'unquoted', { if_match_style: 'unquoted' }],
     ['TIDEMARK_RESOLVER', 'legacy', { resolver: { mode: 'legacy' } }],
     ['TIDEMARK_RESOLVER', 'catalog', { resolver: { mode: 'catalog' } }],
     ['TIDEMARK_STAGE_VALIDATION', 'opaque', { settings: { validation: 'opaque' } }],
     ['TIDEMARK_TOKEN_FORMAT', 'reference', { token_format: 'reference' }],
   ])('%s=%s', (name, value, expected) => {
-    expect(configOf({ [name]: value })).toMatchObject(expected)
+    expect(configOf({ ...DEV, [name]: value })).toMatchObject(expected)
   })
 
   test('PORT comes before ARCO_HTTP_PORT', () => {
@@ -80,18 +91,17 @@ describe('each variable', () => {
   test.each([
     ['ARCO_STORAGE_BUCKET', 'file:'],
     ['ARCO_STORAGE_BUCKET', 'memory:x'],
-    ['ARCO_STORAGE_BUCKET', 'lake'],
-    ['ARCO_STORAGE_BUCKET', 'gs://lake'],
-    ['ARCO_STORAGE_BUCKET', 's3://lake'],
-    ['ARCO_STORAGE_BUCKET', 'r2:LAKE'],
+    ['ARCO_STORAGE_BUCKET', 'gs://'],
+    ['ARCO_STORAGE_BUCKET', 's3://Lake'],
+    ['ARCO_STORAGE_BUCKET', 's3://lake/folder'],
+    ['ARCO_STORAGE_BUCKET', 'r2:my-bucket'],
+    ['ARCO_STORAGE_BUCKET', 'https://lake.example'],
     ['ARCO_TENANT_ID', 'Acme'],
     ['ARCO_TENANT_ID', 'acme/../rival'],
     ['ARCO_TENANT_ID', 'acme '],
     ['ARCO_TENANT_ID', '.'],
     ['ARCO_WORKSPACE_ID', 'a=b'],
     ['ARCO_WORKSPACE_ID', 'caf\u00e9'],
-    ['ARCO_DEBUG', '1'],
-    ['ARCO_DEBUG', 'TRUE'],
     ['ARCO_LOG_FORMAT', 'pretty'],
     ['PORT', '65536'],
     ['PORT', '-1'],
@@ -100,6 +110,8 @@ describe('each variable', () => {
     ['PORT', '1e3'],
     ['PORT', ' 80'],
     ['ARCO_HTTP_PORT', 'http'],
+    ['TIDEMARK_STORE_CERTIFIED', 'yes'],
+    ['TIDEMARK_S3_IF_MATCH', 'single'],
     ['TIDEMARK_RESOLVER', 'auto'],
     ['TIDEMARK_STAGE_VALIDATION', 'off'],
     ['TIDEMARK_TOKEN_FORMAT', 'etag'],
@@ -107,80 +119,58 @@ describe('each variable', () => {
     ['TIDEMARK_ADOPT_TABLES', `${TABLE},`],
     ['TIDEMARK_SEAL_TABLES', '**'],
   ])('%s=%j is refused by name', (name, value) => {
-    const problems = problemsOf({ [name]: value })
-    expect(problems).toHaveLength(1)
-    expect(problems[0]).toMatch(new RegExp(`^${name}: expected `))
-  })
-})
-
-describe('postures, http-api.md 3.2', () => {
-  test.each([
-    { ARCO_ENVIRONMENT: 'staging' },
-    { ARCO_ENVIRONMENT: 'prod' },
-    { ARCO_ENVIRONMENT: 'DEV' },
-    { ARCO_ENVIRONMENT: 'dev', ARCO_API_PUBLIC: 'true' },
-    { ARCO_API_PUBLIC: 'true' },
-    { TIDEMARK_HOST: '0.0.0.0' },
-    { TIDEMARK_HOST: '::' },
-    { TIDEMARK_HOST: '10.0.0.7' },
-    { TIDEMARK_HOST: '127.0.0.1.example.org' },
-    { ARCO_ENVIRONMENT: 'dev', TIDEMARK_HOST: '0.0.0.0' },
-    { ARCO_DEBUG: 'true', ARCO_ENVIRONMENT: 'prod' },
-  ])('%j does not start: there is no authentication', (env) => {
-    expect(problemsOf(env).join('\n')).toMatch(/authentication/)
-  })
-
-  test.each([
-    'ARCO_JWT_SECRET',
-    'ARCO_JWT_PUBLIC_KEY',
-    'ARCO_JWT_ISSUER',
-    'ARCO_JWT_AUDIENCE',
-    'ARCO_INTERNAL_AUTH_ISSUER',
-    'ARCO_INTERNAL_AUTH_ENFORCE',
-    'TIDEMARK_INTERNAL_TOKEN_SHA256',
-  ])('%s does not start: who sets it expects to be protected', (name) => {
-    const problems = problemsOf({ [name]: 'secret-value' })
-    expect(problems).toEqual([
-      expect.stringMatching(new RegExp(`^${name}: authentication is not in this version`)),
+    expect(problemsOf({ [name]: value })).toEqual([
+      expect.stringMatching(new RegExp(`^${name}: expected [^\\n]+$`)),
     ])
-    expect(problems.join('')).not.toContain('secret-value')
   })
 })
 
 describe('every problem at once', () => {
-  test('one line for each wrong variable, whatever else is wrong', () => {
+  test('one line for each wrong variable, whatever else is wrong, and no value of a secret', () => {
     const problems = problemsOf({
-      ARCO_STORAGE_BUCKET: 'gs://lake',
+      ARCO_STORAGE_BUCKET: 'ftp://lake',
       ARCO_TENANT_ID: 'Acme',
-      ARCO_ENVIRONMENT: 'prod',
+      ARCO_ENVIRONMENT: 'production',
       ARCO_API_PUBLIC: 'true',
-      ARCO_JWT_SECRET: 'x',
+      ARCO_DEBUG: 'true',
+      ARCO_JWT_SECRET: 'hunter2',
       ARCO_LOG_FORMAT: 'pretty',
       PORT: 'x',
       TIDEMARK_HOST: '0.0.0.0',
       TIDEMARK_RESOLVER: 'static',
       TIDEMARK_TABLES: '[]',
       TIDEMARK_ADOPT_TABLES: 'x',
+      TIDEMARK_INTERNAL_TOKEN_SHA256: 'hunter3',
     })
     const named = problems.map((problem) => problem.split(':', 1)[0])
     expect(named).toHaveLength(10)
     expect(new Set(named)).toEqual(
       new Set([
-        'ARCO_STORAGE_BUCKET',
-        'ARCO_TENANT_ID',
+        'ARCO_DEBUG',
         'ARCO_ENVIRONMENT',
-        'ARCO_API_PUBLIC',
         'ARCO_JWT_SECRET',
         'ARCO_LOG_FORMAT',
+        'ARCO_STORAGE_BUCKET',
+        'ARCO_TENANT_ID',
         'PORT',
-        'TIDEMARK_HOST',
-        'TIDEMARK_TABLES',
         'TIDEMARK_ADOPT_TABLES',
+        'TIDEMARK_INTERNAL_TOKEN_SHA256',
+        'TIDEMARK_TABLES',
       ]),
+    )
+    expect(problems.join('\n')).not.toMatch(/hunter/)
+  })
+
+  test('as an error it has one line for each', () => {
+    const read = (): Config => configFrom({ PORT: 'x', ARCO_LOG_FORMAT: 'pretty' })
+    expect(read).toThrow(ConfigError)
+    expect(read).toThrow(
+      `the configuration is wrong.
+  ARCO_LOG_FORMAT: expected json or text
+  PORT: expected a port number, 0 to 65535`,
     )
   })
 })
-
 describe('TIDEMARK_TABLES', () => {
   const tables = (map: string, more: Variables = {}): Variables => ({
     TIDEMARK_RESOLVER: 'static',

@@ -15,8 +15,8 @@ export interface CrashedTable {
   readonly payload: string
   readonly staged_path: string
   readonly staged_version: string
-  /** What an operator finds in the folder now. */
-  look(): Seen
+  /** What an operator finds in the bucket now. */
+  look(): Promise<Seen>
 }
 
 /** The three objects of the commit, null where there is none. */
@@ -63,7 +63,7 @@ export async function crashTable(folder: string, window: Window): Promise<Crashe
     payload,
     staged_path,
     staged_version,
-    look: () => ({
+    look: async () => ({
       state: JSON.parse(read(keys.state) ?? 'null'),
       log: read(keys.log),
       marker: JSON.parse(read(keys.marker) ?? 'null'),

@@ -15,8 +15,8 @@ export interface Running {
   readonly pid: number
   stdout(): string
   stderr(): string
-  /** Resolves with the first match of `pattern` in stdout; rejects when the process ends without one. */
-  printed(pattern: RegExp): Promise<RegExpExecArray>
+  /** Resolves with the first match of `pattern` in stdout, or in stderr; rejects when the process ends without one. */
+  printed(pattern: RegExp, where?: 'stdout' | 'stderr'): Promise<RegExpExecArray>
   kill(signal: NodeJS.Signals): void
   /** SIGKILL for it and, with `own_group`, everything that it started. */
   killAll(): void
@@ -52,14 +52,14 @@ export function startProcess({ command, args, cwd, env = {}, own_group = false }
     pid: child.pid ?? -1,
     stdout: () => stdout,
     stderr: () => stderr,
-    async printed(pattern) {
+    async printed(pattern, where = 'stdout') {
       const matched = new Promise<RegExpExecArray>((found) => {
         const look = (): void => {
-          const match = pattern.exec(stdout)
+          const match = pattern.exec(where === 'stdout' ? stdout : stderr)
           if (match !== null) found(match)
         }
         look()
-        child.stdout.on('data', look)
+        child[where].on('data', look)
       })
       const gone = ended.then(({ code, signal }): never => {
         throw new Error(`${command} ended (${code ?? signal}) before it printed ${pattern}: ${stderr}`)

@@ -1,11 +1,11 @@
 /**
  * Generations of objects as files. A generation is (inode, mtime, content); its token, a fresh ULID, is the text of a
- * sidecar named after the key and those three. The sidecar is durable before the generation is visible, and a reader
+ * sidecar named after the key and those three, the mtime in ms, because Deno's stat knows no less. The sidecar is durable before the generation is visible, and a reader
  * derives its name from what it read through one open file: bytes and token cannot come from two generations.
  *
  * A file without a sidecar was put there, or changed in place, by another tool; its token is derived from content and
  * mtime. A sidecar that a kill left behind can only be found again by the same bytes in the same inode with the same
- * mtime in ns. Whoever acts on an inode number holds its file open meanwhile: the number is nobody else's until then.
+ * mtime. Whoever acts on an inode number holds its file open meanwhile: the number is nobody else's until then.
  */
 import { createHash } from 'node:crypto'
 import { constants, lstatSync, type BigIntStats } from 'node:fs'
@@ -80,7 +80,7 @@ export async function openGenerations(
 
   function sidecarOf(key: string, stats: BigIntStats, digest: string): string {
     const name = createHash('sha256').update(key).digest('hex')
-    return join(token_dir, name.slice(0, 2), `${name}-${stats.ino}-${stats.mtimeNs}-${digest}`)
+    return join(token_dir, name.slice(0, 2), `${name}-${stats.ino}-${stats.mtimeMs}-${digest}`)
   }
 
   /** Complete from the first moment, and durable. An older one of the same name is replaced. */

@@ -128,7 +128,8 @@ describe('npm start', { timeout: 60_000 }, () => {
     expect(stderr).toContain(
       `Tidemark does not start: the configuration is wrong.
   PORT: expected a port number, 0 to 65535
-  TIDEMARK_HOST: expected a loopback address: this version has no authentication
+  ARCO_ENVIRONMENT: required (dev, staging or prod): only a folder or memory on a loopback address may go without
+  ARCO_API_PUBLIC: required (true or false) with ARCO_ENVIRONMENT
 `,
     )
     expect(existsSync(join(copy.root, '.tidemark'))).toBe(false)

@@ -45,17 +45,15 @@ describe('a wrong configuration', () => {
       TIDEMARK_TABLES: '{"not-an-id":null}',
       TIDEMARK_SEAL_TABLES: 'some',
     })
-    const named = Array.from(ended.stderr.matchAll(/^  ([A-Z_]+): \S/gm), ([, name = '']) => name)
+    const named = Array.from(ended.stderr.matchAll(/^  ([A-Z0-9_]+): \S/gm), ([, name = '']) => name)
     expect(new Set(named)).toEqual(
       new Set([
-        'ARCO_API_PUBLIC',
-        'ARCO_ENVIRONMENT',
         'ARCO_JWT_SECRET',
         'ARCO_LOG_FORMAT',
         'ARCO_STORAGE_BUCKET',
         'ARCO_TENANT_ID',
         'PORT',
-        'TIDEMARK_HOST',
+        'TIDEMARK_INTERNAL_TOKEN_SHA256',
         'TIDEMARK_SEAL_TABLES',
         'TIDEMARK_TABLES',
       ]),
@@ -64,6 +62,31 @@ describe('a wrong configuration', () => {
     expect(ended.stdout).toBe('')
     expect(ended.stderr).not.toContain('hunter2')
     expect(existsSync(join(folder, '.tidemark'))).toBe(false)
+  })
+
+  test('a public key that is none is found before anybody can ask', async () => {
+    const ended = await start({
+      ARCO_ENVIRONMENT: 'dev',
+      ARCO_API_PUBLIC: 'false',
+      ARCO_JWT_PUBLIC_KEY_PEM: '-----BEGIN PUBLIC KEY-----\\nbm8ga2V5\\n-----END PUBLIC KEY-----',
+    })
+    expect(ended).toEqual(
+      refusal(
+        'Tidemark does not start: the configuration is wrong.',
+        '  ARCO_JWT_PUBLIC_KEY_PEM: expected an RSA public key of at least 2048 bits as PEM (BEGIN PUBLIC KEY)',
+      ),
+    )
+  })
+
+  test('an R2 binding does not exist here, and the text says what to do', async () => {
+    const ended = await start({
+      ARCO_STORAGE_BUCKET: 'r2:BUCKET',
+      ARCO_ENVIRONMENT: 'dev',
+      ARCO_API_PUBLIC: 'false',
+    })
+    expect(ended).toEqual(
+      refusal('Tidemark does not start: an R2 binding exists on Workers only; elsewhere use s3://BUCKET'),
+    )
   })
 })
 
@@ -88,7 +111,7 @@ describe('a place that cannot be used', () => {
     writeFileSync(join(folder, 'occupied'), 'a file')
     const ended = await start({ ARCO_STORAGE_BUCKET: bucket })
     expect(ended).toMatchObject({ code: 1, signal: null, stdout: '' })
-    expect(ended.stderr).toMatch(/^Tidemark does not start: the folder .* cannot be used: .*\n$/)
+    expect(ended.stderr).toMatch(/^Tidemark does not start: folder .* cannot be used: .*\n$/)
     expect(ended.stderr).toMatch(why)
     expect(ended.stderr).toContain('set ARCO_STORAGE_BUCKET to another one')
   })

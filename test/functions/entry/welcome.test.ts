@@ -41,3 +41,24 @@ test('a memory store is said to end with the process', () => {
     ' · memory (gone when this process ends) · ',
   )
 })
+
+test.each([
+  [{ ARCO_DEBUG: 'true' }, 'dev posture, tenant and workspace in headers'],
+  [{ ARCO_JWT_SECRET: 'x'.repeat(32) }, 'dev posture, a bearer token is asked for'],
+  [
+    {
+      ARCO_ENVIRONMENT: 'prod',
+      ARCO_API_PUBLIC: 'false',
+      ARCO_TENANT_ID: 'dev',
+      ARCO_WORKSPACE_ID: 'main',
+      TIDEMARK_AUTH_MODE: 'single-scope',
+      TIDEMARK_INTERNAL_TOKEN_SHA256: 'ab'.repeat(32),
+    },
+    'private posture, a bearer token is asked for',
+  ],
+])('with %j it says what is asked for, and prints no command that would be refused', (env, asked) => {
+  expect(welcomeOf(env)).toBe(`
+Tidemark on http://127.0.0.1:8787 · folder .tidemark · tenant dev, workspace main · ${asked}
+API reference: http://127.0.0.1:8787/docs
+`)
+})

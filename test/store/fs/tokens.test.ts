@@ -207,6 +207,16 @@ describe('an object that another tool changed', () => {
   })
 })
 
+test('an object has one token for every runtime: nothing of it depends on more than ms of the mtime', async () => {
+  const token = await createText(made.store, 'a', 'ours')
+  const path = join(made.folder, 'a')
+  // What Deno's stat says of it: the same, without what is below a ms.
+  const { mtimeMs } = statSync(path, { bigint: true })
+  shell(`touch -d @${mtimeMs / 1000n}.${String(mtimeMs % 1000n).padStart(3, '0')} a`)
+  expect(statSync(path, { bigint: true }).mtimeNs).toBe(mtimeMs * 1_000_000n)
+  expect((await readObject(made.store, 'a')).token).toBe(token)
+})
+
 test('replaced, deleted and refused generations leave no file behind', async () => {
   let token = await createText(made.store, 'a', 'generation 0')
   for (let i = 1; i <= 5; i++) token = await replaceText(made.store, 'a', `generation ${i}`, token)
