@@ -154,7 +154,7 @@ export function gcsStore(options: GcsOptions): MaintenanceStore & Certifiable {
         if (error instanceof StoreError) return putWithoutCredentials(error)
         const reply = replyOf(error)
         if (reply !== null) return classifyPutRefusal(key, reply, precondition)
-        if (!isRedirect(error)) return classifyPutFailure(error)
+        if (!isRedirect(error)) return classifyPutFailure(key, error)
         throw new StoreError('misconfigured', key, 'the store redirects to another address', { cause: error })
       }
     },
