@@ -1,5 +1,5 @@
 /** Ledgers to measure with: runs as a busy workspace has them, every kind of task event in it. */
-import { ulid } from 'ulid'
+import { encodeTime } from 'ulid'
 import { newEvent } from '../lib/protocol/orchestration/events/encode.ts'
 import type { NewEvent } from '../lib/protocol/orchestration/events/encode.ts'
 import { fromMs } from '../lib/protocol/orchestration/events/instant.ts'
@@ -14,13 +14,13 @@ const IN_FLIGHT = 64
 type Payload = NewEvent['data']
 
 /** The ledger of runs whose tasks each wait for two others, from the trigger to the last completion. */
-export function ledgerOf(tasks_total: number, tasks_per_run: number): LedgerEvent[] {
+export function ledgerOf(tasks_total: number, tasks_per_run: number, name = 'run'): LedgerEvent[] {
   const events: LedgerEvent[] = []
   function append(data: Payload): void {
     const at_ms = START_MS + events.length
     events.push(
       newEvent({
-        event_id: ulid(at_ms),
+        event_id: `${encodeTime(at_ms, 10)}${String(events.length).padStart(16, '0')}`,
         timestamp: fromMs(at_ms),
         tenant_id: 'acme',
         workspace_id: 'prod',
@@ -29,7 +29,7 @@ export function ledgerOf(tasks_total: number, tasks_per_run: number): LedgerEven
     )
   }
   for (let run = 0; run * tasks_per_run < tasks_total; run += 1)
-    appendRun(append, `run-${run}`, tasks_per_run)
+    appendRun(append, `${name}-${run}`, tasks_per_run)
   return events
 }
 

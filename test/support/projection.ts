@@ -1,4 +1,6 @@
 /** Projections as JSON, the way in which the golden vectors show them: two states are equal when these are. */
+import { compareBytes } from '../../lib/protocol/orchestration/byte-order.ts'
+import { canonicalText } from '../../lib/protocol/orchestration/events/encode.ts'
 import { formatInstant } from '../../lib/protocol/orchestration/events/instant.ts'
 import type { FoldState } from '../../lib/protocol/orchestration/fold/state.ts'
 import { allRows } from '../../lib/protocol/orchestration/fold/layers.ts'
@@ -6,6 +8,7 @@ import { TABLE_NAMES, TABLES } from '../../lib/protocol/orchestration/tables/all
 import type { Column, Table } from '../../lib/protocol/orchestration/tables/columns.ts'
 import { NumberLiteral } from '../../lib/protocol/json.ts'
 import type { JsonValue } from '../../lib/protocol/json.ts'
+import type { Model } from './model/tables.ts'
 
 /** One table: `[key, row]`, the key as text. */
 export type TableDump = [string, { [column: string]: JsonValue }][]
@@ -22,6 +25,29 @@ const OMITTED_WHEN_EMPTY = new Set(['labels', 'partition_values', 'run_requests'
 /** The whole state as JSON. */
 export function dumpState(state: FoldState): Dump {
   return Object.fromEntries(TABLE_NAMES.map((name) => [name, dumpTable(name, allRows(state, name))]))
+}
+
+/** One text for equal states: every digit of every cell, rows in the order of their key's text. */
+export function textOfDump(dump: { readonly [table: string]: JsonValue }): string {
+  const sorted = Object.entries(dump).map(([name, rows]): [string, JsonValue] => [
+    name,
+    (rows as TableDump).toSorted(([a], [b]) => compareBytes(a, b)),
+  ])
+  return canonicalText(Object.fromEntries(sorted))
+}
+
+/** The state as one text, to compare it with another. */
+export function textOfState(state: FoldState): string {
+  return textOfDump(dumpState(state))
+}
+
+/** A state of the slow fold as one text. */
+export function textOfModel(model: Model): string {
+  return textOfDump(
+    Object.fromEntries(
+      TABLE_NAMES.map((name) => [name, dumpTable(name, [...(model.tables[name]?.values() ?? [])])]),
+    ),
+  )
 }
 
 /** Some rows of one table as JSON. */

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest'
 import { decodeEvent } from '../../../lib/protocol/orchestration/events/decode.ts'
-import { canonicalText } from '../../../lib/protocol/orchestration/events/encode.ts'
 import type { LedgerEvent } from '../../../lib/protocol/orchestration/events/kinds.ts'
 import { rebuildGraphs } from '../../../lib/protocol/orchestration/fold/graph.ts'
 import { compareEvents, fold } from '../../../lib/protocol/orchestration/fold/fold.ts'
@@ -10,7 +9,7 @@ import type { FoldSettings, FoldState } from '../../../lib/protocol/orchestratio
 import { compareBytes } from '../../../lib/protocol/orchestration/byte-order.ts'
 import { stringifyJson } from '../../../lib/protocol/json.ts'
 import type { JsonValue } from '../../../lib/protocol/json.ts'
-import { dumpState } from '../../support/projection.ts'
+import { textOfDump, textOfState } from '../../support/projection.ts'
 import { readVectors } from '../../support/vectors.ts'
 
 /** What a vector of events holds; the files are ours to trust. */
@@ -39,18 +38,10 @@ function settings(tenant_secret: string, terminal_run_days: number | null): Fold
   return { tenant_secret: new TextEncoder().encode(tenant_secret), terminal_run_days }
 }
 
-/** One text for equal tables, every digit in it. Vectors sort keys as texts, we sort by the parts of a key. */
-function plain(tables: JsonValue): string {
-  const byName = tables as { [table: string]: [string, JsonValue][] }
-  const sorted = Object.entries(byName).map(([name, rows]): [string, JsonValue] => [
-    name,
-    rows.toSorted(([a], [b]) => compareBytes(a, b)),
-  ])
-  return canonicalText(Object.fromEntries(sorted))
-}
+type Tables = { [table: string]: JsonValue }
 
 function expectTables(state: FoldState, tables: JsonValue, what: string): void {
-  expect(plain(dumpState(state) as JsonValue), what).toBe(plain(tables))
+  expect({ what, text: textOfState(state) }).toEqual({ what, text: textOfDump(tables as Tables) })
 }
 
 function expectHistory(vector: History): void {

@@ -13,7 +13,7 @@ import { compareBytes, laterVersion } from '../byte-order.ts'
 import type { Instant } from '../events/instant.ts'
 import type { LedgerEvent } from '../events/kinds.ts'
 import type { CatalogRow, RunRow, TaskRow } from '../tables/runs.ts'
-import { find, findIn, isFull, put, slotsOf } from './rows.ts'
+import { find, isFull, put, slotsOf } from './rows.ts'
 import { catalogName } from './state.ts'
 import type { FoldState, TaskSlot } from './state.ts'
 
@@ -157,9 +157,9 @@ function settle(state: FoldState, pending: Refreshes, key: TaskKey, task: TaskSl
 
 /** What the table still says: the row before the first of these refreshes. */
 function settledBefore(state: FoldState, pending: Refreshes, { run_id, task_key }: TaskKey): Settled {
-  const name = catalogName(pending.org_id, pending.workspace_id, task_key)
-  const row = findIn(state.rows.catalog_run_index, run_id, name)?.row
-  return row === undefined
+  const stored = state.rows.catalog_run_index.groups.get(run_id)
+  const row = stored?.get(catalogName(pending.org_id, pending.workspace_id, task_key))?.row ?? null
+  return row === null
     ? { refresh: 0, row_version: null, updated_at: pending.first.at }
     : { refresh: 0, row_version: row.row_version, updated_at: row.updated_at }
 }

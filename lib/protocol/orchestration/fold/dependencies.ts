@@ -1,35 +1,35 @@
 /** What the end of a task means for the tasks that wait for it (spec/fold.md 4.7, 4.8). */
 import type { LedgerEvent } from '../events/kinds.ts'
-import type { DependencyRow } from '../tables/runs.ts'
 import { isTerminalTask } from '../tables/values.ts'
 import type { DepResolution } from '../tables/values.ts'
 import { link } from './graph.ts'
-import { findByKey, isFull, put, replace } from './rows.ts'
+import { isFull, replace, slotAtIn } from './rows.ts'
 import { countFinished } from './run-rows.ts'
+import { edgeName } from './state.ts'
 import type { FoldState, TaskSlot } from './state.ts'
 import { changeTask } from './task-rows.ts'
+import type { FullTaskSlot } from './task-rows.ts'
 
-/** An unresolved edge; one that a plan names again begins again. */
+/** An unresolved edge to a task of a plan; one that the plan names again begins again. */
 export function addDependency(
   state: FoldState,
   event: LedgerEvent,
-  run_id: string,
   upstream_task_key: string,
-  downstream_task_key: string,
+  task: FullTaskSlot,
 ): void {
-  const row: DependencyRow = {
+  const { run_id, task_key } = task.row
+  const edge = slotAtIn(state.rows.dep_satisfaction, run_id, edgeName(upstream_task_key, task_key))
+  if (edge.row === null) link(edge, slotAtIn(state.rows.tasks, run_id, upstream_task_key), task)
+  replace(state.rows.dep_satisfaction, edge, {
     run_id,
     upstream_task_key,
-    downstream_task_key,
+    downstream_task_key: task_key,
     satisfied: false,
     resolution: null,
     satisfied_at: null,
     satisfying_attempt: null,
     row_version: event.event_id,
-  }
-  const known = findByKey(state.rows.dep_satisfaction, [run_id, upstream_task_key, downstream_task_key])
-  if (known === null) link(state, put(state.rows.dep_satisfaction, row), row)
-  else replace(state.rows.dep_satisfaction, known, row)
+  })
 }
 
 /**
@@ -42,7 +42,7 @@ export function satisfyDependents(
   task: TaskSlot,
   attempt: number,
 ): void {
-  for (const edge of task.downstream) {
+  for (let edge = task.downstream; edge !== null; edge = edge.next_downstream) {
     if (!isFull(edge)) continue
     const was_satisfied = edge.row.satisfied
     replace(state.rows.dep_satisfaction, edge, {
@@ -70,7 +70,7 @@ export function propagate(
   const consequence = resolution === 'CANCELLED' ? 'CANCELLED' : 'SKIPPED'
   const ended = [root]
   for (const upstream of ended) {
-    for (const edge of upstream.downstream) {
+    for (let edge = upstream.downstream; edge !== null; edge = edge.next_downstream) {
       if (!isFull(edge)) continue
       replace(state.rows.dep_satisfaction, edge, {
         ...edge.row,

@@ -8,7 +8,7 @@ import type { IdempotencyRow } from '../tables/keys.ts'
 import type { RunRow } from '../tables/runs.ts'
 import type { SensorEvalRow } from '../tables/sensors.ts'
 import { isTerminalRun } from '../tables/values.ts'
-import { addDeadline } from './deadlines.ts'
+import { addDeadline, noDeadlines } from './deadlines.ts'
 import type { Deadlines } from './deadlines.ts'
 import { isFull } from './rows.ts'
 import type { Slot } from './rows.ts'
@@ -27,25 +27,23 @@ export interface Retention {
 /** Retention from a frontier on, with nothing to expire yet. */
 export function newRetention(terminal_run_days: number, last_committed_event_id: string | null): Retention {
   const frontier_ms = last_committed_event_id === null ? null : ulidTime_ms(last_committed_event_id)
-  return { terminal_run_days, frontier_ms, evals: [], keys: [], runs: [] }
+  return { terminal_run_days, frontier_ms, evals: noDeadlines(), keys: noDeadlines(), runs: noDeadlines() }
 }
 
 /** Remind of an evaluation. */
 export function expireEvalLater(retention: Retention | null, slot: Slot<SensorEvalRow>): void {
-  if (retention !== null && isFull(slot))
-    addDeadline(retention.evals, { at_ms: floorMs(slot.row.evaluated_at), slot })
+  if (retention !== null && isFull(slot)) addDeadline(retention.evals, floorMs(slot.row.evaluated_at), slot)
 }
 
 /** Remind of an idempotency key. */
 export function expireKeyLater(retention: Retention | null, slot: Slot<IdempotencyRow>): void {
-  if (retention !== null && isFull(slot))
-    addDeadline(retention.keys, { at_ms: floorMs(slot.row.recorded_at), slot })
+  if (retention !== null && isFull(slot)) addDeadline(retention.keys, floorMs(slot.row.recorded_at), slot)
 }
 
 /** Remind of a run, if it has ended. */
 export function expireRunLater(retention: Retention | null, slot: Slot<RunRow>): void {
   if (retention !== null && isFull(slot) && isTerminalRun(slot.row.state))
-    addDeadline(retention.runs, { at_ms: runAge_ms(slot.row), slot })
+    addDeadline(retention.runs, runAge_ms(slot.row), slot)
 }
 
 /** Age of a run: the time in its version, else when it ended, else when it began. */

@@ -9,8 +9,9 @@ import { changeBackfill, createBackfill, planChunk } from './backfills.ts'
 import { enterCatalogScope, refreshCatalog } from './catalog.ts'
 import { changeVisibility, finishTask, recordCompletion } from './completion.ts'
 import { enqueueDispatch, requestDispatch } from './dispatch.ts'
-import { isKeyTaken, takeKey } from './idempotency.ts'
+import { freeKey, keySlot, takeKey } from './idempotency.ts'
 import { advanceRetention } from './retention.ts'
+import { isFull } from './rows.ts'
 import { requestRun } from './run-keys.ts'
 import { cancelRun, triggerRun } from './runs.ts'
 import { recordTick, upsertDefinition } from './schedules.ts'
@@ -28,10 +29,14 @@ export type FoldOutcome = 'applied' | 'no_effect' | 'duplicate'
 /** Fold one event into the state. Retention first, where there is any: what has expired is not seen any more. */
 export function fold(state: FoldState, event: LedgerEvent): FoldOutcome {
   advanceRetention(state, event.event_id)
-  if (isKeyTaken(state, event)) return 'duplicate'
-  if (!apply(state, event)) return 'no_effect'
-  takeKey(state, event)
-  return 'applied'
+  const key = keySlot(state, event)
+  if (isFull(key)) return 'duplicate'
+  if (apply(state, event)) {
+    takeKey(state, event, key)
+    return 'applied'
+  }
+  freeKey(state, event, key)
+  return 'no_effect'
 }
 
 /** Ledger order: by event id, bytewise. Equal ids keep the order in which they were given: sort stably. */

@@ -3,7 +3,7 @@ import { compareBytes } from '../byte-order.ts'
 import type { LedgerEvent } from '../events/kinds.ts'
 import { EMPTY_MAP } from '../events/schema.ts'
 import type { PartitionRow } from '../tables/partitions.ts'
-import { findByKey, put } from './rows.ts'
+import { joinKey, replace, slotAt } from './rows.ts'
 import type { FoldState } from './state.ts'
 import type { Completion, Written } from './written.ts'
 
@@ -27,12 +27,11 @@ export function recordAttempt(
   const { asset_key } = data
   const { partition_key } = written
   if (asset_key === null || partition_key === null) return
-  const row =
-    findByKey(state.rows.partition_status, [asset_key, partition_key])?.row ??
-    newPartition(event, asset_key, partition_key)
+  const slot = slotAt(state.rows.partition_status, joinKey([asset_key, partition_key]))
+  const row = slot.row ?? newPartition(event, asset_key, partition_key)
   if (compareBytes(event.event_id, row.row_version) < 0) return
   const materialized = data.outcome === 'succeeded' ? materializedBy(row, event, data, written) : row
-  put(state.rows.partition_status, {
+  replace(state.rows.partition_status, slot, {
     ...materialized,
     last_attempt_run_id: data.run_id,
     last_attempt_at: event.timestamp,

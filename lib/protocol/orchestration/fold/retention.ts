@@ -8,13 +8,13 @@ import { DAY_MS, floorMs } from '../events/instant.ts'
 import type { RunRow } from '../tables/runs.ts'
 import { isTerminalRun } from '../tables/values.ts'
 import { dropRefreshes } from './catalog.ts'
-import { takeBefore } from './deadlines.ts'
+import { nextDeadline_ms, takeDeadline } from './deadlines.ts'
 import type { Deadlines } from './deadlines.ts'
 import { expireEvalLater, expireKeyLater, expireRunLater, runAge_ms } from './expiry.ts'
 import type { Retention } from './expiry.ts'
 import { clearGraph } from './graph.ts'
 import { allSlots, isFull, remove, slotsOf } from './rows.ts'
-import type { Rows, Slot } from './rows.ts'
+import type { FullSlot, Rows, Slot } from './rows.ts'
 import type { FoldState } from './state.ts'
 
 /** Days for which evaluations and idempotency keys are kept. */
@@ -51,27 +51,31 @@ function removeBefore<R>(
   cutoff_ms: number,
   timeOf: (row: R) => number,
 ): void {
-  for (let due = takeBefore(deadlines, cutoff_ms); due !== null; due = takeBefore(deadlines, cutoff_ms)) {
-    if (isFull(due.slot) && timeOf(due.slot.row) === due.at_ms) remove(rows, due.slot)
+  for (const slot of takeBefore(deadlines, cutoff_ms)) {
+    if (isFull(slot) && timeOf(slot.row) < cutoff_ms) remove(rows, slot)
   }
 }
 
 function expireRuns(state: FoldState, retention: Retention, cutoff_ms: number): void {
-  for (
-    let due = takeBefore(retention.runs, cutoff_ms);
-    due !== null;
-    due = takeBefore(retention.runs, cutoff_ms)
-  ) {
-    const { slot } = due
-    if (isFull(slot) && isTerminalRun(slot.row.state) && runAge_ms(slot.row) === due.at_ms)
-      removeRun(state, slot.row.run_id, slot)
+  for (const slot of takeBefore(retention.runs, cutoff_ms)) {
+    if (isFull(slot) && isTerminalRun(slot.row.state) && runAge_ms(slot.row) < cutoff_ms)
+      removeRun(state, slot)
+  }
+}
+
+/** What there are reminders of. A row that was written since has another reminder, for its new time. */
+function* takeBefore<R>(deadlines: Deadlines<R>, cutoff_ms: number): Generator<Slot<R>> {
+  while (nextDeadline_ms(deadlines) < cutoff_ms) {
+    const slot = takeDeadline(deadlines)
+    if (slot !== undefined) yield slot
   }
 }
 
 /** The run and all that is only there because of it. Partitions, schedules, sensors and backfills stay. */
-function removeRun(state: FoldState, run_id: string, run: Slot<RunRow>): void {
+function removeRun(state: FoldState, run: FullSlot<RunRow>): void {
   const { rows } = state
-  if (isFull(run)) remove(rows.runs, run)
+  const { run_id } = run.row
+  remove(rows.runs, run)
   dropRefreshes(state, run_id)
   clearGraph(state, run_id)
   removeGroup(rows.tasks, run_id)

@@ -87,7 +87,11 @@ export function emptyRowsIn<R, S extends Slot<R>>(
 
 /** One text for several parts that no other parts have: each part but the last says how long it is. */
 export function joinKey(parts: readonly string[]): string {
-  return parts.reduceRight((joined, part) => `${part.length}:${part}${joined}`)
+  let joined = ''
+  for (const [at, part] of parts.entries()) {
+    joined += at < parts.length - 1 ? `${part.length}:${part}` : part
+  }
+  return joined
 }
 
 /** The slot of a row that exists, in a table without groups. */
@@ -132,28 +136,32 @@ export function* allSlots<R, S extends Slot<R>>(rows: Rows<R, S>): Generator<S &
   for (const group of rows.groups.keys()) yield* slotsOf(rows, group)
 }
 
-/** The slot under this key, which may be empty. */
-export function slotAt<R, S extends Slot<R>>(rows: Rows<R, S>, key: readonly string[]): S {
-  const group = rows.groupOf(key)
+/** The slot under this name in a table without groups. It may be empty: then fill it, or give it back. */
+export function slotAt<R, S extends Slot<R>>(rows: Rows<R, S>, name: string): S {
+  return slotIn(rows, rows.ungrouped, name)
+}
+
+/** The slot under this name of a group. It may be empty. */
+export function slotAtIn<R, S extends Slot<R>>(rows: Rows<R, S>, group: string, name: string): S {
   let slots = rows.groups.get(group)
   if (slots === undefined) {
     slots = new Map()
     rows.groups.set(group, slots)
   }
-  const name = rows.nameOf(key)
-  let slot = slots.get(name)
-  if (slot === undefined) {
-    slot = rows.newSlot()
-    slots.set(name, slot)
-  }
-  return slot
+  return slotIn(rows, slots, name)
+}
+
+/** Give back a slot that was not filled. */
+export function giveBack<R, S extends Slot<R>>(rows: Rows<R, S>, slot: S, name: string): void {
+  if (slot.row === null && slot.before === undefined) rows.ungrouped.delete(name)
 }
 
 /** Insert a row, or replace the one that has its key. */
-export function put<R, S extends Slot<R>>(rows: Rows<R, S>, row: R): S & FullSlot<R> {
-  const slot = slotAt(rows, rows.table.key(row))
+export function put<R, S extends Slot<R>>(rows: Rows<R, S>, row: R): S {
+  const key = rows.table.key(row)
+  const slot = slotAtIn(rows, rows.groupOf(key), rows.nameOf(key))
   set(rows, slot, row)
-  return slot as S & FullSlot<R>
+  return slot
 }
 
 /** Give a slot of this table another row. */
@@ -211,6 +219,15 @@ function set<R, S extends Slot<R>>(rows: Rows<R, S>, slot: S, row: R | null): vo
   if (slot.row === null) rows.size += 1
   if (row === null) rows.size -= 1
   slot.row = row
+}
+
+function slotIn<R, S extends Slot<R>>(rows: Rows<R, S>, slots: Map<string, S>, name: string): S {
+  let slot = slots.get(name)
+  if (slot === undefined) {
+    slot = rows.newSlot()
+    slots.set(name, slot)
+  }
+  return slot
 }
 
 function isAbsent<R>(row: R | null | undefined): row is null | undefined {

@@ -43,17 +43,13 @@ export function changeRun(state: FoldState, run: FullSlot<RunRow>, row: RunRow):
 }
 
 /** The counters after one more task ended like this. */
-export function counted(counters: Counters, task_state: TerminalTaskState): Partial<Counters> {
-  const tasks_completed = counters.tasks_completed + 1
-  switch (task_state) {
-    case 'SUCCEEDED':
-      return { tasks_completed, tasks_succeeded: counters.tasks_succeeded + 1 }
-    case 'FAILED':
-      return { tasks_completed, tasks_failed: counters.tasks_failed + 1 }
-    case 'SKIPPED':
-      return { tasks_completed, tasks_skipped: counters.tasks_skipped + 1 }
-    case 'CANCELLED':
-      return { tasks_completed, tasks_cancelled: counters.tasks_cancelled + 1 }
+export function counted(counters: Counters, task_state: TerminalTaskState): Counters {
+  return {
+    tasks_completed: counters.tasks_completed + 1,
+    tasks_succeeded: counters.tasks_succeeded + Number(task_state === 'SUCCEEDED'),
+    tasks_failed: counters.tasks_failed + Number(task_state === 'FAILED'),
+    tasks_skipped: counters.tasks_skipped + Number(task_state === 'SKIPPED'),
+    tasks_cancelled: counters.tasks_cancelled + Number(task_state === 'CANCELLED'),
   }
 }
 

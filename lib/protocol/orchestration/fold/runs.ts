@@ -75,7 +75,7 @@ function countTasks(
   for (const { row } of slotsOf(state.rows.tasks, run_id)) {
     total += 1
     if (!isTerminalTask(row.state)) continue
-    counters = { ...counters, ...counted(counters, row.state) }
+    counters = counted(counters, row.state)
     last_completed_at = later(last_completed_at, row.completed_at)
   }
   return { total, counters, last_completed_at }

@@ -31,18 +31,20 @@ export type TableRows = {
 
 /** A task in its run's dependency graph. A task that others only name has a slot without a row. */
 export interface TaskSlot extends Slot<TaskRow> {
-  /** Edges to the tasks that wait for this one. */
-  downstream: DependencySlot[]
-  /** Edges from the tasks that this one waits for. */
-  upstream: DependencySlot[]
+  /** First of the edges to the tasks that wait for this one. */
+  downstream: DependencySlot | null
+  /** First of the edges from the tasks that this one waits for. */
+  upstream: DependencySlot | null
   /** Where its catalog row stands; null when nobody has looked since the rows were written. */
   settled: Settled | null
 }
 
-/** An edge of the graph, and its ends. */
+/** An edge of the graph: its ends, and the next edge of the same task in either direction. */
 export interface DependencySlot extends Slot<DependencyRow> {
   from: TaskSlot | null
   to: TaskSlot | null
+  next_downstream: DependencySlot | null
+  next_upstream: DependencySlot | null
 }
 
 /** What a fold depends on besides its events. */
@@ -88,6 +90,11 @@ export function catalogName(org_id: string, workspace_id: string, task_key: stri
   return joinKey([org_id, workspace_id, task_key])
 }
 
+/** Under what an edge is found among those of its run. */
+export function edgeName(upstream_task_key: string, downstream_task_key: string): string {
+  return joinKey([upstream_task_key, downstream_task_key])
+}
+
 /** Keys that begin with a run id. */
 const BY_RUN: Placement<never> = {
   groupOf: ([run_id = '']) => run_id,
@@ -95,9 +102,9 @@ const BY_RUN: Placement<never> = {
 }
 
 function newTaskSlot(): TaskSlot {
-  return { row: null, before: undefined, downstream: [], upstream: [], settled: null }
+  return { row: null, before: undefined, downstream: null, upstream: null, settled: null }
 }
 
 function newDependencySlot(): DependencySlot {
-  return { row: null, before: undefined, from: null, to: null }
+  return { row: null, before: undefined, from: null, to: null, next_downstream: null, next_upstream: null }
 }

@@ -6,10 +6,11 @@ import { isTerminalTask } from '../tables/values.ts'
 import { settleCatalogRow } from './catalog.ts'
 import { addDependency } from './dependencies.ts'
 import { pruneDispatch } from './dispatch.ts'
-import { find, hasRows, replace, slotAt } from './rows.ts'
+import { find, hasRows, replace, slotAtIn } from './rows.ts'
 import { changeRun } from './run-rows.ts'
 import type { FoldState } from './state.ts'
 import { changeTask, findTask, isCurrent } from './task-rows.ts'
+import type { FullTaskSlot } from './task-rows.ts'
 
 /** 5.2. Repeated task keys: the last definition's row stays, the edges of all of them do, and all are counted. */
 export function createPlan(state: FoldState, event: LedgerEvent, data: Payload<'plan_created'>): boolean {
@@ -21,12 +22,8 @@ export function createPlan(state: FoldState, event: LedgerEvent, data: Payload<'
     changeRun(state, run, { ...run.row, tasks_total, state: 'RUNNING', row_version: event.event_id })
   }
   for (const definition of data.tasks) {
-    const task = slotAt(state.rows.tasks, [data.run_id, definition.key])
-    settleCatalogRow(state, data.run_id, definition.key, task)
-    replace(state.rows.tasks, task, plannedTask(event, data.run_id, definition))
-    for (const upstream of definition.depends_on) {
-      addDependency(state, event, data.run_id, upstream, definition.key)
-    }
+    const task = plan(state, event, data.run_id, definition)
+    for (const upstream of definition.depends_on) addDependency(state, event, upstream, task)
   }
   return run !== null || data.tasks.length > 0
 }
@@ -63,6 +60,19 @@ export function recordHeartbeat(
     row_version: event.event_id,
   })
   return true
+}
+
+function plan(
+  state: FoldState,
+  event: LedgerEvent,
+  run_id: string,
+  definition: TaskDefinition,
+): FullTaskSlot {
+  const task = slotAtIn(state.rows.tasks, run_id, definition.key)
+  settleCatalogRow(state, run_id, definition.key, task)
+  const row = plannedTask(event, run_id, definition)
+  replace(state.rows.tasks, task, row)
+  return Object.assign(task, { row })
 }
 
 function plannedTask(event: LedgerEvent, run_id: string, definition: TaskDefinition): TaskRow {

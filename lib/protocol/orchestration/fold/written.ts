@@ -27,26 +27,30 @@ export function writtenBy(data: Completion): Written {
     delta_version,
     delta_partition,
     partition_key: data.partition_key ?? delta_partition,
-    execution_lineage_ref: lineageText([
-      ['runId', JSON.stringify(data.run_id)],
-      ['taskKey', JSON.stringify(data.task_key)],
-      ['attempt', String(data.attempt)],
-      ['materializationId', quoted(materialization_id)],
-      ['deltaTable', quoted(delta_table)],
-      ['deltaVersion', delta_version === null ? null : String(delta_version)],
-      ['deltaPartition', quoted(delta_partition)],
-    ]),
+    execution_lineage_ref: lineageText(data, {
+      materialization_id,
+      delta_table,
+      delta_version,
+      delta_partition,
+    }),
   }
 }
 
 /** Compact JSON in this order of members, put together by hand because a version may exceed what a double holds. */
-function lineageText(members: readonly (readonly [string, string | null])[]): string {
-  return `{${members
-    .filter(([, value]) => value !== null)
-    .map(([name, value]) => `"${name}":${value}`)
-    .join(',')}}`
+function lineageText(
+  data: Completion,
+  written: Omit<Written, 'partition_key' | 'execution_lineage_ref'>,
+): string {
+  return [
+    `{"runId":${JSON.stringify(data.run_id)},"taskKey":${JSON.stringify(data.task_key)},"attempt":${data.attempt}`,
+    textMember('materializationId', written.materialization_id),
+    textMember('deltaTable', written.delta_table),
+    written.delta_version === null ? '' : `,"deltaVersion":${written.delta_version}`,
+    textMember('deltaPartition', written.delta_partition),
+    '}',
+  ].join('')
 }
 
-function quoted(value: string | null): string | null {
-  return value === null ? null : JSON.stringify(value)
+function textMember(name: string, value: string | null): string {
+  return value === null ? '' : `,"${name}":${JSON.stringify(value)}`
 }
