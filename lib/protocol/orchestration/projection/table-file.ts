@@ -14,7 +14,7 @@ import { legacyEventType } from './legacy-event-type.ts'
 import { openParquet, ParquetError, readGroups, storedTypeOf, type ParquetFile } from './parquet-reader.ts'
 
 /** Rows of a group; fixed, so that the bytes depend on the rows alone. Cells of one group are in memory at a time. */
-const ROW_GROUP_ROWS = 50_000
+const ROW_GROUP_ROWS = 20_000
 
 const PHYSICAL: Record<StoredType, Pick<SchemaElement, 'type' | 'converted_type'>> = {
   Utf8: { type: 'BYTE_ARRAY', converted_type: 'UTF8' },
