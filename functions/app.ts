@@ -170,8 +170,9 @@ async function serve(deps: AppDeps, arrived: Arrived, handler: Handler): Promise
     facts: {},
     note: (note: Note) => deps.log.note(request_id, note),
     failed(error: unknown) {
-      if (!logged.has(error)) deps.log.failure(request_id, error)
-      logged.add(error)
+      const what = whatFailed(error)
+      if (!logged.has(what)) deps.log.failure(request_id, error)
+      logged.add(what)
     },
   }
   let call: Call = base
@@ -194,6 +195,11 @@ async function serve(deps: AppDeps, arrived: Arrived, handler: Handler): Promise
     ...call.facts,
   })
   return finished(response, request_id)
+}
+
+/** A store that is down fails every read of a batch alike: one line says it. */
+function whatFailed(error: unknown): unknown {
+  return error instanceof StoreError ? `${error.code}: ${error.message}` : error
 }
 
 /** The service of the principal's scope, which is the configured one unless the credentials say another. */

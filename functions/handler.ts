@@ -42,7 +42,7 @@ export interface Call {
   readonly facts: Facts
   /** A fact that the protocol noted, for the log. */
   note(note: Note): void
-  /** The cause of a refusal that its answer must not show, for the log; the same error is logged once. */
+  /** The cause of a refusal that its answer must not show, for the log; the same cause is logged once. */
   failed(error: unknown): void
 }
 

@@ -46,7 +46,7 @@ export function createLog(options: { readonly format: 'json' | 'text'; write(lin
     note(request_id, note) {
       const { note: kind, ...facts } = note
       const properties = harmless({ request_id, ...facts })
-      if (kind === 'recovered') logger.info(kind, properties)
+      if (kind === 'recovered' || kind === 'rebuild_progress') logger.info(kind, properties)
       else logger.warn(kind, properties)
     },
     warning: (request_id, what) => logger.warn('warning', { request_id, what }),
@@ -76,9 +76,10 @@ function describe(error: unknown): Record<string, string> {
   return { error: error.name, cause: error.message, at: error.stack?.split('\n')[1]?.trim() ?? '' }
 }
 
-/** A driver says what happened in its own words; what the system said is behind it. */
+/** A driver says what happened in its own words; what the system said is behind it, unless the driver repeats it. */
 function withCause({ message, cause }: StoreError): string {
-  return cause instanceof Error ? `${message}: ${cause.message}` : message
+  const is_new = cause instanceof Error && !message.includes(cause.message)
+  return is_new ? `${message}: ${cause.message}` : message
 }
 
 function harmless(facts: Readonly<Record<string, unknown>>): Record<string, unknown> {

@@ -15,7 +15,10 @@ export type Target = 'lambda' | 'gcf' | 'worker'
 /** Node's modules are there, and are not bundled. */
 const ON_NODE = { platform: 'node', target: 'node24', format: 'cjs' } as const satisfies BuildOptions
 
-const OPTIONS: Record<Target, BuildOptions & { readonly entryPoints: readonly [string]; readonly outfile: string }> = {
+const OPTIONS: Record<
+  Target,
+  BuildOptions & { readonly entryPoints: readonly [string]; readonly outfile: string }
+> = {
   lambda: { ...ON_NODE, entryPoints: ['functions/entry/lambda.ts'], outfile: 'lambda/index.js' },
   gcf: { ...ON_NODE, entryPoints: ['functions/entry/gcf.ts'], outfile: 'gcf/index.js' },
   // As `wrangler deploy` bundles with `minify = true` (wrangler.toml).

@@ -52,7 +52,7 @@ const STORE_SHARED = [
 const STORE_WORDS = /^lib\/store\/(types|tokens|keys)\.ts$/
 
 /** Packages that are pure computation and run on every runtime. */
-const PURE_PACKAGES = /^(zod|canonicalize|hyparquet|ulid|uuid)(\/|$)/
+const PURE_PACKAGES = /^(zod|canonicalize|hyparquet|hyparquet-writer|ulid|uuid)(\/|$)/
 
 /** Node itself, the SDKs of one cloud and the adapters of one runtime: for drivers and entry files. */
 const RUNTIME_PACKAGES =

@@ -142,6 +142,21 @@ export type Note =
     }
   | { readonly note: 'alert'; readonly what: string; readonly version: number }
   | { readonly note: 'finalize_failed'; readonly version: number }
+  | RebuildProgress
+
+/** How far a rebuild of the projection has come; one after every chunk. */
+export interface RebuildProgress {
+  readonly note: 'rebuild_progress'
+  readonly rebuild_id: string
+  readonly mode: 'incremental' | 'full'
+  /** Paths as listed, and distinct events among them. */
+  readonly listed: number
+  readonly events_total: number
+  /** Events from the beginning of the list that are folded, and that readers see. */
+  readonly events_folded: number
+  readonly events_published: number
+  readonly elapsed_ms: number
+}
 
 /** Issue one operation. */
 function* perform<O extends Op>(op: O): Protocol<Answer<O>> {
@@ -153,6 +168,53 @@ export function* all<const Ops extends readonly Op[]>(
   ops: Ops,
 ): Protocol<{ -readonly [I in keyof Ops]: Answer<Ops[I]> }> {
   return (yield ops) as unknown as { -readonly [I in keyof Ops]: Answer<Ops[I]> }
+}
+
+/**
+ * Run two operations side by side: what they ask of the store goes out together, as one round trip. The first that
+ * throws ends both.
+ */
+export function* together<A, B>(first: Protocol<A>, second: Protocol<B>): Protocol<[A, B]> {
+  try {
+    let left = yield* toStore(first, first.next())
+    let right = yield* toStore(second, second.next())
+    while (left.done !== true || right.done !== true) {
+      const left_ops = left.done === true ? [] : opsOf(left.value)
+      const right_ops = right.done === true ? [] : opsOf(right.value)
+      const answers = (yield [...left_ops, ...right_ops]) as readonly Answer[]
+      if (left.done !== true) {
+        left = yield* toStore(first, resume(first, left.value, answers.slice(0, left_ops.length)))
+      }
+      if (right.done !== true) {
+        right = yield* toStore(second, resume(second, right.value, answers.slice(left_ops.length)))
+      }
+    }
+    return [left.value, right.value]
+  } finally {
+    first.return(undefined as never)
+    second.return(undefined as never)
+  }
+}
+
+type Next<R> = IteratorResult<Step, R>
+
+/** Answer what an operation asks of its own process, until it asks something of the store, or ends. */
+function* toStore<R>(protocol: Protocol<R>, from: Next<R>): Protocol<Next<R>> {
+  let next = from
+  while (next.done !== true && opsOf(next.value).every(({ kind }) => !ROUND_TRIPS.has(kind))) {
+    next = protocol.next((yield next.value) as Answer | readonly Answer[])
+  }
+  return next
+}
+
+const ROUND_TRIPS: ReadonlySet<Op['kind']> = new Set(['get', 'put', 'resolve'])
+
+function resume<R>(protocol: Protocol<R>, step: Step, answers: readonly Answer[]): Next<R> {
+  return protocol.next(Array.isArray(step) ? answers : answers[0])
+}
+
+function opsOf(step: Step): readonly Op[] {
+  return Array.isArray(step) ? (step as readonly Op[]) : [step as Op]
 }
 
 /** Read one key; a failed read is thrown into the protocol as its StoreError. */

@@ -23,6 +23,7 @@ export type JsonErrorCode =
   | 'too_deep'
   | 'too_wide'
   | 'too_long'
+  | 'lone_surrogate'
 
 /**
  * The only error that reading throws. The message says what was expected and what was seen, and never echoes more
@@ -59,8 +60,15 @@ export interface JsonLimits {
   readonly name_chars_max?: number
   /** Refuse `__proto__`, `constructor` and `prototype` as member names (S15); true unless told. */
   readonly forbid_proto?: boolean
-  /** Called for a repeated member, of which the last is kept; without it a repeated member is an error (S16). */
-  readonly onDuplicate?: (name: string, offset: number) => void
+  /** Characters of one number; 1000 unless told. */
+  readonly number_chars_max?: number
+  /** Refuse strings and names that cannot be written as UTF-8; false unless told, see `hasLoneSurrogate`. */
+  readonly forbid_lone_surrogates?: boolean
+  /**
+   * Called for a repeated member, of which the last is kept; without it a repeated member is an error (S16). `object`
+   * still holds the value that is about to be replaced.
+   */
+  readonly onDuplicate?: (name: string, offset: number, object: JsonObject) => void
 }
 
 const DEPTH_LIMIT = 1000
@@ -206,7 +214,9 @@ class Reader {
   private readonly members_max: number
   private readonly name_chars_max: number
   private readonly forbid_proto: boolean
-  private readonly onDuplicate: ((name: string, offset: number) => void) | undefined
+  private readonly number_chars_max: number
+  private readonly forbid_lone_surrogates: boolean
+  private readonly onDuplicate: JsonLimits['onDuplicate'] | undefined
   private pos = 0
 
   constructor(text: string, limits: JsonLimits) {
@@ -215,6 +225,8 @@ class Reader {
     this.members_max = limits.members_max ?? 10_000
     this.name_chars_max = limits.name_chars_max ?? 4096
     this.forbid_proto = limits.forbid_proto ?? true
+    this.number_chars_max = limits.number_chars_max ?? NUMBER_CHARS_MAX
+    this.forbid_lone_surrogates = limits.forbid_lone_surrogates ?? false
     this.onDuplicate = limits.onDuplicate
   }
 
@@ -276,7 +288,7 @@ class Reader {
       if (this.onDuplicate === undefined) {
         throw this.error('duplicate_member', `expected each member once, saw ${brief(name)} again`, start)
       }
-      this.onDuplicate(name, start)
+      this.onDuplicate(name, start, object)
     }
     return name
   }
@@ -334,7 +346,13 @@ class Reader {
     }
     this.pos = end + 1
     // The native decoder is several times faster, and cannot fail on what was just checked.
-    return has_escape ? (JSON.parse(text.slice(start, this.pos)) as string) : text.slice(start + 1, end)
+    const value = has_escape
+      ? (JSON.parse(text.slice(start, this.pos)) as string)
+      : text.slice(start + 1, end)
+    if (this.forbid_lone_surrogates && hasLoneSurrogate(value)) {
+      throw this.error('lone_surrogate', 'expected a string that can be written as UTF-8', start)
+    }
+    return value
   }
 
   private escapeEnd(backslash: number): number {
@@ -362,8 +380,8 @@ class Reader {
       throw this.error('syntax', 'expected a number without leading zeros', start)
     const has_fraction = this.skipFraction()
     const has_exponent = this.skipExponent()
-    if (this.pos - start > NUMBER_CHARS_MAX) {
-      throw this.error('too_long', `expected a number of at most ${NUMBER_CHARS_MAX} characters`, start)
+    if (this.pos - start > this.number_chars_max) {
+      throw this.error('too_long', `expected a number of at most ${this.number_chars_max} characters`, start)
     }
     const text = this.text.slice(start, this.pos)
     const value = Number(text)

@@ -29,11 +29,21 @@ export interface Environment {
   note(note: Note): void
 }
 
-/** Drive a protocol operation to its end on a real store. Operations of one batch run together. */
+/**
+ * Drive a protocol operation to its end on a real store. Operations of one batch run together. What the environment
+ * throws is thrown into the operation, so that it can give back what it holds.
+ */
 export async function run<R>(protocol: Protocol<R>, env: Environment): Promise<R> {
   let next = protocol.next()
   while (next.done !== true) {
-    next = protocol.next(await performStep(next.value, env))
+    let answer: Answer | readonly Answer[]
+    try {
+      answer = await performStep(next.value, env)
+    } catch (error) {
+      next = protocol.throw(error)
+      continue
+    }
+    next = protocol.next(answer)
   }
   return next.value
 }

@@ -4,6 +4,7 @@
  * time.
  */
 import { importPKCS8, SignJWT } from 'jose'
+import { causeText } from './network.ts'
 import { StoreError } from './types.ts'
 
 /** What the drivers ask for; `refused` is a token that the store does not take any more. */
@@ -168,7 +169,9 @@ async function answerOf(who: string, call: Promise<Response>): Promise<Readonly<
   try {
     response = await call
   } catch (cause) {
-    throw new StoreError('unavailable', 'credentials', `${who} did not answer`, { cause })
+    throw new StoreError('unavailable', 'credentials', `${who} did not answer: ${causeText(cause)}`, {
+      cause,
+    })
   }
   if (response.status >= 500 || response.status === 429) {
     throw new StoreError('unavailable', 'credentials', `${who} answered ${response.status}`)

@@ -153,7 +153,9 @@ export function gcsStore(options: GcsOptions): MaintenanceStore & Certifiable {
       } catch (error) {
         if (error instanceof StoreError) return putWithoutCredentials(error)
         const reply = replyOf(error)
-        return reply === null ? classifyPutFailure(error) : classifyPutRefusal(key, reply, precondition)
+        if (reply !== null) return classifyPutRefusal(key, reply, precondition)
+        if (!isRedirect(error)) return classifyPutFailure(error)
+        throw new StoreError('misconfigured', key, 'the store redirects to another address', { cause: error })
       }
     },
     async delete(key, { signal, token } = {}) {
@@ -310,6 +312,13 @@ function replyOf(error: unknown): GcsReply | null {
   const reason = error.errors?.[0]?.reason ?? null
   // Of a media read the message is the whole text of the answer.
   return { status: error.code, code: errorCode(error.message) ?? reason, header: headerReader(headers) }
+}
+
+/** The SDK follows no redirect of an upload, because its body is a stream by then. */
+function isRedirect(error: unknown): boolean {
+  return (
+    typeof error === 'object' && error !== null && 'type' in error && error.type === 'unsupported-redirect'
+  )
 }
 
 /** No credentials, or a source of them that refuses: `denied`. One that does not answer now: `unavailable`. */

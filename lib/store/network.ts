@@ -41,8 +41,9 @@ export function wasNeverSent(error: unknown): boolean {
 
 function isNeverSentCode(code: string, error: object): boolean {
   if (NOT_SENT_CODES.has(code)) return true
-  const call = 'syscall' in error ? String(error.syscall) : ''
-  return UNCONNECTED_CODES.has(code) && CONNECTING_CALLS.has(call)
+  // The second is node-fetch's name for it, which Google's SDK uses.
+  const call = 'syscall' in error ? error.syscall : 'erroredSysCall' in error ? error.erroredSysCall : ''
+  return UNCONNECTED_CODES.has(code) && CONNECTING_CALLS.has(String(call))
 }
 
 /** A read that ended in an exception: the store did not answer, or not to the end. */

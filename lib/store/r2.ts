@@ -5,7 +5,7 @@
 import { CACHE_CONTROL, contentTypeOf, readBody } from './content.ts'
 import { checkKey, checkListRequest } from './keys.ts'
 import { listByPrefix } from './listing.ts'
-import { ABORTED, unlessAborted } from './network.ts'
+import { ABORTED, readFailure, unlessAborted } from './network.ts'
 import { bareTag, formatToken, parseToken, type TokenFormat } from './tokens.ts'
 import {
   StoreError,
@@ -207,23 +207,41 @@ function codeOf(error: unknown): number | null {
   return text === null ? null : Number(text)
 }
 
+const NO_SUCH_KEY = 10_007
 const PRECONDITION_FAILED = 10_031
 const DIGEST_MISMATCH = 10_037
 const RATE_LIMITED = 10_058
-const NO_SUCH_KEY = 10_007
-const BAD_KEYS: ReadonlySet<number> = new Set([10_012, 10_020])
+
+/** No credentials, no permission, no subscription, an object under a lock rule. */
+const DENIED: ReadonlySet<number> = new Set([10_002, 10_003, 10_042, 10_069])
+
+/** A bucket name, a missing bucket, metadata, a key or a digest that R2 does not take. */
+const MISCONFIGURED: ReadonlySet<number> = new Set([10_005, 10_006, 10_012, 10_014, 10_020])
+
+/** R2 takes one write a second to a key (spec/storage.md 7). */
+const RATE_LIMIT_MS = 1_000
+
+/** A failure that no repetition can help, or null. */
+function finalFailure(key: string, cause: unknown): StoreError | null {
+  const code = codeOf(cause)
+  if (code === null) return null
+  if (DENIED.has(code)) {
+    return new StoreError('denied', key, `R2 refused the credentials (${code})`, { cause })
+  }
+  return MISCONFIGURED.has(code)
+    ? new StoreError('misconfigured', key, `R2 cannot serve this bucket or request (${code})`, { cause })
+    : null
+}
 
 /** Everything that is not named is `unknown`: the write may have landed (R-6). */
 function putFailure(key: string, cause: unknown): PutResult {
+  const failure = finalFailure(key, cause)
+  if (failure !== null) throw failure
   const code = codeOf(cause)
   if (code === PRECONDITION_FAILED) return { outcome: 'precondition_failed' }
-  if (code === RATE_LIMITED) return { outcome: 'no_effect' }
-  if (code === DIGEST_MISMATCH)
-    throw new StoreError('corrupt', key, 'the bytes changed on their way', { cause })
-  if (code !== null && BAD_KEYS.has(code)) {
-    throw new StoreError('misconfigured', key, `R2 refused the request (${code})`, { cause })
-  }
-  return { outcome: 'unknown' }
+  if (code === RATE_LIMITED) return { outcome: 'no_effect', retry_after_ms: RATE_LIMIT_MS }
+  if (code !== DIGEST_MISMATCH) return { outcome: 'unknown' }
+  throw new StoreError('corrupt', key, 'the bytes changed on their way', { cause })
 }
 
 async function reading<T>(key: string, signal: AbortSignal | undefined, call: () => Promise<T>): Promise<T> {
@@ -232,8 +250,7 @@ async function reading<T>(key: string, signal: AbortSignal | undefined, call: ()
     if (result === ABORTED) throw new StoreError('unavailable', key, 'the call was aborted')
     return result
   } catch (cause) {
-    if (cause instanceof StoreError) throw cause
-    throw new StoreError('unavailable', key, 'R2 did not answer', { cause })
+    throw finalFailure(key, cause) ?? readFailure(key, cause)
   }
 }
 

@@ -101,7 +101,7 @@ export function s3FetchStore(options: S3FetchOptions): MaintenanceStore & Certif
     let answer: Awaited<ReturnType<typeof reply>>
     try {
       answer = await reply(request)
-      if (answer.reply.code === null) await answer.response.body?.cancel()
+      if (answer.reply.status < 300) await answer.response.body?.cancel()
     } catch (error) {
       // Only the source of the credentials throws one.
       if (error instanceof StoreError) return putWithoutCredentials(error)

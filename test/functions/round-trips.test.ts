@@ -32,8 +32,8 @@ async function costOf(
 }
 
 describe('coordinator.md 13, base lane', () => {
-  for (const { row, rounds, answer: expected, after, prepare } of ROWS) {
-    test(`${row}: ${rounds} sequential rounds (C18)`, async () => {
+  for (const { row, rounds, requests, answer: expected, after, prepare } of ROWS) {
+    test(`${row}: ${rounds} sequential rounds, ${requests} operations (C18)`, async () => {
       const world = openWorld('memory')
       const { answer, ...cost } = await costOf(world, async (it) => prepare(world, it))
       expect({ status: answer.status, reason: answer.body.reason, version: answer.body.version }).toEqual({
@@ -42,6 +42,7 @@ describe('coordinator.md 13, base lane', () => {
         ...expected,
       })
       expect(cost.rounds).toBe(rounds)
+      expect(cost.operations).toHaveLength(requests)
       // "≤ 16 operations in every case", where R22 allows 32; and at most 8 decisions, each from one look at the state.
       expect(cost.operations.length).toBeLessThanOrEqual(16)
       const looks = cost.operations.filter(

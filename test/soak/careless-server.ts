@@ -3,7 +3,7 @@ import { fsStore } from '../../lib/store/fs.ts'
 import { serveStore } from '../support/serve.ts'
 import { SCOPE } from './journal.ts'
 
-const store = fsStore(process.env['SOAK_FOLDER'] ?? '')
+const store = fsStore((process.env['SOAK_BUCKET'] ?? '').replace('file:', ''))
 serveStore({
   scope: SCOPE,
   store: {

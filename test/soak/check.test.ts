@@ -15,7 +15,7 @@ beforeEach(() => {
 afterEach(() => rmSync(root, { recursive: true, force: true }))
 
 /** Write the run as a soak would, then read and check it. */
-function checked({ objects, lines }: Run): readonly Violation[] {
+function checked({ objects, lines, readings }: Run): readonly Violation[] {
   const layout = layoutOf(root)
   for (const [path, text] of objects) {
     const file = join(layout.folder, `tenant=${SCOPE.tenant}/workspace=${SCOPE.workspace}`, path)
@@ -24,7 +24,7 @@ function checked({ objects, lines }: Run): readonly Violation[] {
   }
   const journal = openJournal(layout, 'client')
   for (const line of lines) journal(line)
-  return check(readEvidence(layout))
+  return check(readEvidence(layout, readings))
 }
 
 describe('the checker', () => {

@@ -3,6 +3,7 @@
  * spec/correctness.md 6 and spec/coordinator.md 3, 4, 7; it shares no code with what it judges.
  */
 import { createHash } from 'node:crypto'
+import { rowsAdded } from './delta-commit.ts'
 import { membersOf, type AskedRequest, type Evidence, type TableObjects } from './evidence.ts'
 import type { AnswerLine } from './journal.ts'
 
@@ -37,6 +38,7 @@ const RULES: readonly { readonly rule: string; find(evidence: Evidence): string[
   { rule: 'C16', find: strayObjects },
   { rule: 'C20', find: changedStagedObjects },
   { rule: 'http-api 6.2', find: unexpectedAnswers },
+  { rule: 'readers', find: otherReadings },
 ]
 
 /** What is checked, for the test that each rule is seen to fail. */
@@ -245,6 +247,31 @@ function unexpectedAnswers({ requests }: Evidence): string[] {
       return reason === expected ? [] : [`${nameOf(request)} was answered ${answer.status} ${answer.body}`]
     }),
   )
+}
+
+/** Other implementations find in each table the rows of the acknowledged commits, each once, and nothing else. */
+function otherReadings({ requests, readings }: Evidence): string[] {
+  const by_table = Map.groupBy(committed(requests), ({ request }) => request.table_id)
+  return readings.flatMap(({ reader, tables, error }) => {
+    if (error !== undefined) return [`${reader} cannot read the tables: ${error}`]
+    return Array.from(by_table).flatMap(([table_id, commits]) => {
+      const found = tables[table_id]
+      if (found === undefined) return [`${reader} was not shown table ${table_id}`]
+      const latest = Math.max(...commits.map(({ answer }) => answer.version))
+      const wanted = new Set(commits.flatMap(({ request }) => rowsAdded(request.payload)))
+      const missing = Array.from(wanted).filter((row) => !found.rows.includes(row))
+      const strange = found.rows.filter((row, at) => !wanted.has(row) || found.rows.indexOf(row) !== at)
+      return [
+        ...(found.version === latest
+          ? []
+          : [`${reader} reads table ${table_id} at ${found.version}, not ${latest}`]),
+        ...missing.map((row) => `${reader} does not find row ${row} in table ${table_id}`),
+        ...strange.map(
+          (row) => `${reader} finds row ${row} in table ${table_id}, which nobody committed once`,
+        ),
+      ]
+    })
+  })
 }
 
 /** Every 200, with its body. */

@@ -4,15 +4,19 @@
  */
 import { setTimeout as wait } from 'node:timers/promises'
 import { v7 as uuidv7 } from 'uuid'
+import type { SoakBucket } from './bucket.ts'
+import { deltaCommit } from './delta-commit.ts'
 import type { Fleet } from './fleet.ts'
 import type { JournalLine, RequestLine } from './journal.ts'
 import type { Random } from './random.ts'
+import { tablePath } from './readings.ts'
 import { call, members, type WireAnswer } from './wire.ts'
 
 /** What a client works with. */
 export interface ClientParts {
   readonly name: string
   readonly fleet: Fleet
+  readonly bucket: SoakBucket
   readonly random: Random
   journal(line: JournalLine): void
   /** Tables that exist, for all clients; a client may add one. */
@@ -69,7 +73,14 @@ export function createClient(it: ClientParts): Client {
     purpose: RequestLine['purpose'],
     on: { readonly table_id: string; readonly read_version: number; readonly key?: string },
   ): Promise<RequestLine> {
-    const payload = `${JSON.stringify({ commitInfo: { timestamp: 1, operation: 'WRITE', txnId: uuidv7() } })}\n`
+    const { payload, file } = deltaCommit({
+      table_id: on.table_id,
+      name: uuidv7(),
+      is_first: on.read_version === -1,
+      rows: random.between(1, 3),
+    })
+    while (!(await it.bucket.putFile(`${tablePath(on.table_id)}/${file.path}`, file.bytes)))
+      await pauseAfter(null)
     for (;;) {
       const answer = await call('POST', `${await routeOf(on.table_id)}/commits/stage`, { payload })
       if (answer?.status !== 200) {

@@ -1,4 +1,4 @@
-/** Server processes over one folder that are killed at random and started again, and what their logs said. */
+/** Server processes over one bucket that are killed at random and started again, and what their logs said. */
 import { startServer, type ServerProcess } from '../support/server-process.ts'
 import type { Random } from './random.ts'
 
@@ -23,8 +23,8 @@ export interface FleetReport {
   readonly kills: number
   /** By crash window and what was done about it, as servers noted it: `W1 rolled_forward`. */
   readonly recoveries: Readonly<Record<string, number>>
-  /** Errors, and what servers want a person to look at: nothing of it may come of being killed. */
-  readonly complaints: readonly string[]
+  /** Log lines of errors, and of what servers want a person to look at: nothing of it may come of being killed. */
+  readonly complaints: readonly Readonly<Record<string, unknown>>[]
 }
 
 /** Start `size` servers from one entry file. */
@@ -81,9 +81,7 @@ export async function startFleet(
             .filter(({ message }) => message === 'recovered')
             .map(({ window, action }) => `${String(window)} ${String(action)}`),
         ),
-        complaints: lines
-          .filter(({ level, message }) => level === 'ERROR' || message === 'alert')
-          .map((line) => JSON.stringify(line)),
+        complaints: lines.filter(({ level, message }) => level === 'ERROR' || message === 'alert'),
       }
     },
   }

@@ -1,14 +1,16 @@
 /** A small run that kept every promise, written from the specification, and everything that can go wrong in it. */
 import { createHash } from 'node:crypto'
 import type { JournalLine, RequestLine } from './journal.ts'
+import type { Reading } from './readings.ts'
 
 const TABLE = '0194f5a0-1c00-7c3d-9b1e-2f6a4d8e0c11'
 const STATE = `delta/coordinator/${TABLE}.json`
 
-/** A run as it lies on disk: objects by path, journal lines. Plants change it. */
+/** A run as it lies on disk: objects by path, journal lines, and what others read. Plants change it. */
 export interface Run {
   readonly objects: Map<string, string>
   readonly lines: JournalLine[]
+  readonly readings: Reading[]
 }
 
 function sha256(text: string): string {
@@ -30,7 +32,7 @@ function requestAt(at: number, differs: Partial<RequestLine> = {}): RequestLine 
     read_version: at - 1,
     staged_path: `delta/staging/${TABLE}/01JKTT0G00Z4N2V8R6W1X3Y5Z${at}.json`,
     staged_version: String(at),
-    payload: `{"commitInfo":{"txnId":"${at}"}}\n`,
+    payload: `{"commitInfo":{"txnId":"${at}"}}\n{"add":{"path":"part-${at}.parquet","stats":"{\\"numRecords\\":2}"}}\n`,
     ...differs,
   }
 }
@@ -91,6 +93,7 @@ export function goodRun(): Run {
   for (const { staged_path, payload } of [...committed, stale, reuse]) objects.set(staged_path, payload)
   return {
     objects,
+    readings: [readingOf([0, 1, 2])],
     lines: [
       requestAt(0),
       answer(0, 10, null, ''),
@@ -108,6 +111,12 @@ export function goodRun(): Run {
       answer(2, 90, 200, ok(2)),
     ],
   }
+}
+
+/** What another implementation found: two rows of each of these requests. */
+function readingOf(found: readonly number[], version = 2): Reading {
+  const rows = found.flatMap((at) => [`part-${at}.parquet#0`, `part-${at}.parquet#1`])
+  return { reader: 'another reader', tables: { [TABLE]: { version, rows } } }
 }
 
 /** What goes wrong, and every rule that must say so. */
@@ -203,7 +212,7 @@ export const PLANTS: readonly {
   },
   {
     what: 'two bodies of one key are accepted',
-    rules: ['C1', 'C6', 'C9', 'C15'],
+    rules: ['C1', 'C6', 'C9', 'C15', 'readers'],
     plant: ({ lines, objects }) => {
       objects.set(logPath(0), requestAt(4).payload)
       lines.splice(
@@ -239,7 +248,7 @@ export const PLANTS: readonly {
   },
   {
     what: 'a table takes no fresh commit any more',
-    rules: ['C12', 'C14'],
+    rules: ['C12', 'C14', 'readers'],
     plant: (run) => replaceAnswer(run, 2, answer(2, 90, 409, refused('reserved'))),
   },
   {
@@ -287,6 +296,21 @@ export const PLANTS: readonly {
     rules: ['http-api 6.2'],
     plant: (run) => replaceAnswer(run, 3, answer(3, 70, 409, refused('log_conflict'))),
   },
+  ...[
+    { what: 'another reader misses an acknowledged commit', readings: [readingOf([0, 2])] },
+    { what: 'another reader finds a commit twice', readings: [readingOf([0, 1, 1, 2])] },
+    { what: 'another reader finds a commit that was refused', readings: [readingOf([0, 1, 2, 3])] },
+    { what: 'another reader sees an older version', readings: [readingOf([0, 1, 2], 1)] },
+    { what: 'another reader does not see the table', readings: [{ reader: 'another', tables: {} }] },
+    {
+      what: 'another reader cannot read what is there',
+      readings: [{ reader: 'another', tables: {}, error: 'not a Delta table' }],
+    },
+  ].map(({ what, readings }) => ({
+    what,
+    rules: ['readers'],
+    plant: (run: Run) => run.readings.splice(0, 1, ...readings),
+  })),
 ]
 
 /** The only answer to the `at`th request becomes another. */

@@ -2,10 +2,10 @@
 import type { SoakReport } from './run.ts'
 
 /** Counts first, then every violation; the last line is the verdict. */
-export function reportText({ seed, seconds, counts, violations }: SoakReport): string {
+export function reportText({ store, seed, seconds, counts, violations }: SoakReport): string {
   const lines = [
-    `seed ${seed}, ${seconds} s`,
-    `kills         ${counts.kills}`,
+    `${store}, seed ${seed}, ${seconds} s`,
+    `kills         ${counts.kills}${counts.store_kills === 0 ? '' : `, of the store ${counts.store_kills}`}`,
     `tables        ${counts.tables}`,
     `commits       ${counts.commits}`,
     `replays       ${counts.replays}`,
@@ -13,6 +13,7 @@ export function reportText({ seed, seconds, counts, violations }: SoakReport): s
     `refusals      ${listed(counts.refusals)}`,
     `found in      ${listed(counts.found_in)} (clients, after a lost answer)`,
     `recoveries    ${listed(counts.recoveries)} (somebody else's commits)`,
+    `rows read     ${listed(counts.rows_read)} (by other implementations of Delta Lake)`,
     `leftovers     ${counts.leftovers} temporary files of killed processes`,
     ...violations.map(({ rule, what }) => `VIOLATED ${rule}: ${what}`),
     violations.length === 0 ? 'Every promise was kept.' : `${violations.length} violations.`,

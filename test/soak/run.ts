@@ -1,12 +1,14 @@
 /** One soak: servers that are killed, clients that do not care, then an independent look at what they left. */
 import { setTimeout as wait } from 'node:timers/promises'
 import { v7 as uuidv7 } from 'uuid'
+import { openBucket, type BucketKind, type SoakBucket } from './bucket.ts'
 import { check, type Violation } from './check.ts'
 import { createClient, type Client } from './client.ts'
 import { membersOf, readEvidence, type Evidence } from './evidence.ts'
-import { counted, startFleet, type FleetReport } from './fleet.ts'
+import { counted, startFleet, type Fleet, type FleetReport } from './fleet.ts'
 import { layoutOf, openJournal } from './journal.ts'
-import { seededRandom } from './random.ts'
+import { seededRandom, type Random } from './random.ts'
+import { readTables } from './readings.ts'
 
 /** What to run. */
 export interface SoakOptions {
@@ -14,6 +16,8 @@ export interface SoakOptions {
   readonly root: string
   readonly seconds: number
   readonly seed: number
+  /** Where the objects are; a folder unless told. */
+  readonly store?: BucketKind
   readonly servers?: number
   readonly clients?: number
   readonly tables?: number
@@ -23,6 +27,7 @@ export interface SoakOptions {
 
 /** What it came to. No violations: every promise was kept. */
 export interface SoakReport {
+  readonly store: BucketKind
   readonly seed: number
   readonly seconds: number
   readonly violations: readonly Violation[]
@@ -32,6 +37,8 @@ export interface SoakReport {
 /** How much happened; a soak in which little did proves little. */
 export interface SoakCounts {
   readonly kills: number
+  /** How often the service that holds the bucket was killed. */
+  readonly store_kills: number
   readonly tables: number
   readonly commits: number
   /** 200 answers to a request that had one already. */
@@ -45,6 +52,8 @@ export interface SoakCounts {
   readonly found_in: Readonly<Record<string, number>>
   /** What writers and operators did about other people's commits. */
   readonly recoveries: Readonly<Record<string, number>>
+  /** Rows that other implementations read from the tables, by their name. */
+  readonly rows_read: Readonly<Record<string, number>>
   /** Files of the store's own that killed processes left behind. */
   readonly leftovers: number
 }
@@ -63,14 +72,20 @@ const PROBES_MAX = 2
 
 /** Run it. */
 export async function runSoak(options: SoakOptions): Promise<SoakReport> {
+  const { store = 'file' } = options
+  const bucket = await openBucket(store, layoutOf(options.root))
+  try {
+    return { store, ...(await soak(options, bucket)) }
+  } finally {
+    await bucket.stop()
+  }
+}
+
+async function soak(options: SoakOptions, bucket: SoakBucket): Promise<Omit<SoakReport, 'store'>> {
   const { root, seconds, seed, servers = 3, clients = 8, tables = 4, server = SERVER } = options
   const layout = layoutOf(root)
-  const random = seededRandom(seed)
   const windows: string[] = []
-  const fleet = await startFleet(server, servers, {
-    SOAK_FOLDER: layout.folder,
-    SOAK_TTL_MS: String(TTL_MS),
-  })
+  const fleet = await startFleet(server, servers, { ...bucket.env, SOAK_TTL_MS: String(TTL_MS) })
   const ends_at_ms = performance.now() + seconds * 1000
   const table_ids = Array.from({ length: tables }, () => uuidv7())
   const is_over = (): boolean => performance.now() >= ends_at_ms
@@ -78,6 +93,7 @@ export async function runSoak(options: SoakOptions): Promise<SoakReport> {
     createClient({
       name: `client-${at}`,
       fleet,
+      bucket,
       random: seededRandom(seed + at + 1),
       journal: openJournal(layout, `client-${at}`),
       tables: table_ids,
@@ -85,17 +101,15 @@ export async function runSoak(options: SoakOptions): Promise<SoakReport> {
       saw: (window) => windows.push(window),
     }),
   )
+  let store_kills = 0
   let report: FleetReport
   try {
-    const killer = async (): Promise<void> => {
-      while (!is_over()) {
-        // Mostly one at a time, so that a slow machine gets to commit as well; now and then all of them at once.
-        if (random.chance(0.8)) await fleet.settle()
-        await wait(random.between(50, 700))
-        fleet.kill(random)
-      }
-    }
-    await Promise.all([killer(), ...workers.map(async (client) => client.work())])
+    const [kills] = await Promise.all([
+      killStore(bucket, seededRandom(seed - 1), is_over),
+      killServers(fleet, seededRandom(seed), is_over),
+      ...workers.map(async (client) => client.work()),
+    ])
+    store_kills = kills
     // Nothing that a dead process held may be in the way of new ones.
     fleet.killAll()
     await fleet.settle()
@@ -103,22 +117,57 @@ export async function runSoak(options: SoakOptions): Promise<SoakReport> {
   } finally {
     report = await fleet.stop()
   }
-  const evidence = readEvidence(layout)
+  await bucket.collect()
+  const committed = Array.from(readEvidence(layout).tables.values()).filter(({ log }) => log.size > 0)
+  const readings = await readTables(
+    layout,
+    committed.map(({ table_id }) => table_id),
+    bucket,
+  )
+  const evidence = readEvidence(layout, readings)
   return {
     seed,
     seconds,
     violations: [
       ...check(evidence),
       ...report.bad_exits.map((what) => ({ rule: 'shutdown', what })),
-      ...report.complaints.map((what) => ({ rule: 'log', what })),
+      ...complaints(report, bucket).map((what) => ({ rule: 'log', what })),
     ],
     counts: {
       ...countsOf(evidence),
       kills: report.kills,
+      store_kills,
       found_in: counted(windows),
       recoveries: report.recoveries,
     },
   }
+}
+
+async function killServers(fleet: Fleet, random: Random, is_over: () => boolean): Promise<void> {
+  while (!is_over()) {
+    // Mostly one at a time, so that a slow machine gets to commit as well; now and then all of them at once.
+    if (random.chance(0.8)) await fleet.settle()
+    await wait(random.between(50, 700))
+    fleet.kill(random)
+  }
+}
+
+/** How often it was killed. The last time ends with a service that runs. */
+async function killStore({ crash }: SoakBucket, random: Random, is_over: () => boolean): Promise<number> {
+  let kills = 0
+  while (crash !== null && !is_over()) {
+    await wait(random.between(500, 2_500))
+    await crash(random)
+    kills += 1
+  }
+  return kills
+}
+
+/** What no server may have to complain of. A store that is killed does not answer, and they say so. */
+function complaints({ complaints: all }: FleetReport, { crash }: SoakBucket): readonly string[] {
+  return all
+    .filter(({ message, code }) => crash === null || message !== 'failure' || code !== 'unavailable')
+    .map((line) => JSON.stringify(line))
 }
 
 /** After the last kill: commit on every table, whatever lies there; then resolve what clients gave up on, and replay. */
@@ -133,8 +182,9 @@ async function quiesce(workers: readonly Client[], table_ids: readonly string[])
 function countsOf({
   requests,
   tables,
+  readings,
   leftovers,
-}: Evidence): Omit<SoakCounts, 'kills' | 'found_in' | 'recoveries'> {
+}: Evidence): Omit<SoakCounts, 'kills' | 'store_kills' | 'found_in' | 'recoveries'> {
   const acknowledged = requests.filter(({ answers }) => answers.some(({ status }) => status === 200))
   const answers = requests.flatMap((request) => request.answers)
   return {
@@ -147,6 +197,12 @@ function countsOf({
       answers
         .filter(({ status }) => status !== null && status !== 200)
         .map(({ body }) => String(membersOf(body)['reason'])),
+    ),
+    rows_read: Object.fromEntries(
+      readings.map(({ reader, tables: found }) => [
+        reader,
+        Object.values(found).reduce((sum, { rows }) => sum + rows.length, 0),
+      ]),
     ),
     leftovers,
   }

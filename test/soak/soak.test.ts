@@ -28,11 +28,12 @@ describe(`three servers, eight clients, ${SECONDS} s of kills, seed ${SEED}`, ()
   })
 
   test('was worth it: servers were killed, commits and replays were acknowledged', () => {
-    const { kills, commits, replays, tables } = report.counts
+    const { kills, commits, replays, tables, rows_read } = report.counts
     // Besides all three at once at the end.
     expect(kills).toBeGreaterThan(4)
     expect(commits).toBeGreaterThan(tables)
     expect(replays).toBeGreaterThan(1)
+    expect(rows_read['DuckDB']).toBeGreaterThanOrEqual(commits)
   })
 })
 
@@ -67,12 +68,14 @@ describe('npm run soak', () => {
     },
   )
 
-  test.for([['--seconds', 'soon'], ['--seconds', '0'], ['--seed', '1.5'], ['--fast']])(
+  test.for([['--store', 'tape'], ['--seconds', 'soon'], ['--seconds', '0'], ['--seed', '1.5'], ['--fast']])(
     'refuses %s %s with exit code 2 and says how it is called',
     async (args) => {
       const { code, stdout, stderr } = await soak(...args)
       expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
-      expect(stderr).toContain('npm run soak -- [--seconds N] [--seed N] [--server FILE] [--json]')
+      expect(stderr).toContain(
+        'npm run soak -- [--store file|minio] [--seconds N] [--seed N] [--server FILE] [--json]',
+      )
     },
   )
 })

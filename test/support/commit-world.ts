@@ -75,10 +75,10 @@ function openBucket(kind: BucketKind, clock: TestClock): TestStore {
 /** The resolver of a process that has not looked at the catalog yet; without a pointer it answers as `legacy` does. */
 const RESOLVER = { mode: 'auto' } as const
 
-/** Make an empty world. */
-export function openWorld(kind: BucketKind): World {
+/** Make an empty world, over a store that is empty. */
+export function openWorld(bucket: BucketKind | TestStore): World {
   const clock = testClock()
-  const { store, close } = openBucket(kind, clock)
+  const { store, close } = typeof bucket === 'string' ? openBucket(bucket, clock) : bucket
   const writers = new Map<string, Writer>()
   let ulids = 0
   const overrides = { ulid: (): string => `01JKTT0G00${String(++ulids).padStart(16, '0')}` }

@@ -61,7 +61,7 @@ export function faultAt(write: Write, fault: () => Fault, times = 1): Wrap {
 }
 
 /** Which of the four a put is; one that clears a reservation counts as finalize. */
-function writeOf(key: string, bytes: Uint8Array): Write | null {
+export function writeOf(key: string, bytes: Uint8Array): Write | null {
   if (key.includes('/_delta_log/')) return 'log'
   if (key.includes('/delta/idempotency/')) return 'marker'
   if (!key.includes('/delta/coordinator/')) return null

@@ -40,6 +40,19 @@ const GCS = {
   'PV-19': 'not the R2 binding',
 }
 
+const R2 = {
+  ...LISTS_IN_ORDER,
+  '304': 'a binding has no status codes',
+  'ST-24': 'a binding has no conflict; its rate limit is ST-23',
+  'PV-04': 'a binding takes bare ETags only',
+  'PV-09': 'a binding has no conflict',
+  'PV-12': 'a binding returns objects, which have their ETag and size',
+  'PV-13': 'a binding has no status codes; its error codes are in binding.test.ts',
+  'PV-14': 'a binding has no status codes; its error codes are in binding.test.ts',
+  'PV-15': 'a binding takes bytes',
+  'PV-20': 'a binding has no credentials',
+}
+
 /** In the order of docs/stores.md. */
 export const STORE_COLUMNS = {
   memory: { driver: 'memory.ts', server: 'none', not_applicable: NO_SERVICE },
@@ -84,6 +97,12 @@ export const STORE_COLUMNS = {
   },
   gcs_fake: { driver: 'gcs.ts (Google SDK)', server: 'strict GCS fake', not_applicable: GCS },
   gcs_fetch_fake: { driver: 'gcs-fetch.ts', server: 'strict GCS fake', not_applicable: GCS },
+  r2: {
+    driver: 'r2.ts',
+    server: 'R2 binding in workerd',
+    has_content_conditions: true,
+    not_applicable: R2,
+  },
 } satisfies Record<string, StoreColumn>
 
 /** `s3_minio`, … */

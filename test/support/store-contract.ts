@@ -4,7 +4,7 @@
  * A driver exists once it passes. The rows are data, so that a test can show which of them notices a broken store.
  */
 import { ulid } from 'ulid'
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { AMBIGUOUS_PUTS } from './contract/ambiguous-puts.ts'
 import { CERTIFYING } from './contract/certifying.ts'
 import { CONDITIONAL_PUTS, RACES } from './contract/conditional-puts.ts'
@@ -63,31 +63,37 @@ export function storeContract(
   make: () => ContractStore | Promise<ContractStore>,
   options: ContractOptions = {},
 ): void {
-  const { not_applicable = {}, skipped = null } = options
-  describe.skipIf(skipped !== null)(
-    `store contract: ${name}${skipped === null ? '' : ` (${skipped})`}`,
-    () => {
-      const opened: ContractStore[] = []
-      afterEach(async () => {
-        for (const each of opened.splice(0)) await each.close?.()
-      })
+  contractTests(name, options, async ({ run }) => {
+    const made = await make()
+    try {
+      await run(contractContext(made, options))
+    } finally {
+      await made.close?.()
+    }
+  })
+}
 
-      const rows = CONTRACT_ROWS.filter(({ id }) => !(id in not_applicable))
-      // 32 clients of an SDK take their time on a busy machine.
-      test.each(rows)('$id $promise', { timeout: 60_000 }, async ({ run }) => {
-        const made = await make()
-        opened.push(made)
-        await run(contractContext(made, options))
-      })
-
-      const listed = Object.entries(not_applicable).map(([id, reason]) => `${id}: ${reason}`)
-      test(`every id is run or listed; not applicable: ${listed.length === 0 ? 'none' : listed.join('; ')}`, () => {
-        const run_ids = new Set(rows.map(({ id }) => id))
-        expect([...run_ids, ...Object.keys(not_applicable)].toSorted()).toEqual(CONTRACT_IDS.toSorted())
-        for (const reason of Object.values(not_applicable)) expect(reason.trim()).not.toBe('')
-      })
-    },
+/** One test a row, run wherever `runRow` runs it; `index` is its place in `CONTRACT_ROWS`. */
+export function contractTests(
+  name: string,
+  { not_applicable = {}, skipped = null }: ContractOptions,
+  runRow: (row: ContractRow, index: number) => Promise<void>,
+): void {
+  const rows = CONTRACT_ROWS.map((row, index) => ({ ...row, row, index })).filter(
+    ({ id }) => !(id in not_applicable),
   )
+  const suffix = skipped === null ? '' : ` (${skipped})`
+  describe.skipIf(skipped !== null)(`store contract: ${name}${suffix}`, () => {
+    // 32 clients of an SDK take their time on a busy machine.
+    test.each(rows)('$id $promise', { timeout: 60_000 }, async ({ row, index }) => runRow(row, index))
+
+    const listed = Object.entries(not_applicable).map(([id, reason]) => `${id}: ${reason}`)
+    test(`every id is run or listed; not applicable: ${listed.length === 0 ? 'none' : listed.join('; ')}`, () => {
+      const run_ids = new Set(rows.map(({ id }) => id))
+      expect([...run_ids, ...Object.keys(not_applicable)].toSorted()).toEqual(CONTRACT_IDS.toSorted())
+      for (const reason of Object.values(not_applicable)) expect(reason.trim()).not.toBe('')
+    })
+  })
 }
 
 /** What a row takes, around a store. */

@@ -19,7 +19,7 @@ import {
   type TestService,
   type TestServiceOptions,
 } from './service.ts'
-import { forbidListing, readBucket, type TestStore } from './stores.ts'
+import { forbidListing, readBucket, type MakeStore, type TestStore } from './stores.ts'
 
 /** The reservation TTL that every deployment has (spec/coordinator.md 12). */
 export const TTL_MS = 300_000
@@ -69,6 +69,8 @@ export interface Table {
   readonly clock: TestClock
   /** What processes get. */
   readonly store: MaintenanceStore
+  /** Equal bytes give equal tokens (spec/storage.md 5.4). */
+  readonly has_content_tokens: boolean
   readonly bucket: Bucket
   readonly service: TestService
   /** Another process over the same bucket. */
@@ -114,7 +116,7 @@ export interface Picture {
 export const FOREIGN_TEXT = '{"commitInfo":{"timestamp":7,"engineInfo":"another system"}}\n'
 
 /** Tables over one kind of store. Call it in a `describe`; each call of the result is a fresh bucket. */
-export function useTables(make: (clock?: () => number) => TestStore): (options?: TableOptions) => Table {
+export function useTables(make: MakeStore): (options?: TableOptions) => Table {
   const open: { readonly close: () => void; readonly violations: readonly string[] }[] = []
   afterEach(() => {
     const closing = open.splice(0)
@@ -126,12 +128,12 @@ export function useTables(make: (clock?: () => number) => TestStore): (options?:
     const opened = make(options.provider_clock === true ? () => clock.now_ms : undefined)
     const guarded = forbidListing(opened.store)
     open.push({ close: opened.close, violations: guarded.violations })
-    return makeTable(opened.store, guarded.store, { ...options, clock })
+    return makeTable(opened, guarded.store, { ...options, clock })
   }
 }
 
 function makeTable(
-  everything: MaintenanceStore,
+  { store: everything, has_content_tokens = false }: TestStore,
   store: MaintenanceStore,
   options: TableOptions & { readonly clock: TestClock },
 ): Table {
@@ -152,6 +154,7 @@ function makeTable(
     root,
     clock,
     store,
+    has_content_tokens,
     bucket,
     service,
     process,

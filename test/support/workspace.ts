@@ -39,10 +39,11 @@ export interface WorkspaceTree {
 /** `s3`: the quoted MD5 of the bytes, no version. `gcs`: a decimal generation beside the ETag. */
 export type TokenStyle = 's3' | 'gcs'
 
-/** The members of `expect.json` that every workspace has. */
-const Tokens = z.looseObject({
-  tenant: z.string(),
-  workspace: z.string(),
+const Scoped = z.looseObject({ tenant: z.string(), workspace: z.string() })
+
+/** The members of `expect.json` that every workspace has; orchestration ones have their scopes in a list. */
+const Expectations = z.looseObject({
+  scopes: z.tuple([Scoped], Scoped).optional(),
   token_style: z.enum(['s3', 'gcs']),
   tokens: z.record(z.string(), z.string()),
 })
@@ -61,7 +62,9 @@ export function readExpectations(name: string): unknown {
 
 /** The tree of a workspace; `tree-before` only where there is one. */
 export function readTree(name: string, folder: 'tree' | 'tree-before' = 'tree'): WorkspaceTree {
-  const { tenant, workspace, token_style, tokens } = Tokens.parse(readExpectations(name))
+  const expectations = Expectations.parse(readExpectations(name))
+  const { token_style, tokens } = expectations
+  const { tenant, workspace } = expectations.scopes?.[0] ?? Scoped.parse(expectations)
   const root = join(WORKSPACES, name, folder)
   const scope = { tenant, workspace }
   const objects = readdirSync(root, { recursive: true, withFileTypes: true })

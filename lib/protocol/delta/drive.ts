@@ -2,7 +2,7 @@
 import { now, type Protocol } from '../effects.ts'
 import { answerFromMarker } from './answer.ts'
 import { finalize, recordedCommit, release } from './clear.ts'
-import type { Commit } from './commit.ts'
+import type { Commit } from './look.ts'
 import { previousLogPath } from './help.ts'
 import type { Marker } from './marker.ts'
 import {

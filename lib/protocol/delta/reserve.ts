@@ -2,7 +2,7 @@
 import { now, ulid, type Protocol } from '../effects.ts'
 import { logPath } from '../paths.ts'
 import { release, stateWrite, written } from './clear.ts'
-import type { Commit } from './commit.ts'
+import type { Commit } from './look.ts'
 import type { Reservation } from './drive.ts'
 import type { Marker } from './marker.ts'
 import { markerOp, toMarker, type SeenState, type Staged } from './objects.ts'

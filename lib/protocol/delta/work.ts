@@ -176,7 +176,7 @@ export function outcomeUnknown(): SharedFailure {
  * 11). Anything that is not a known failure is rethrown.
  */
 export function refusalOf(work: Work, error: unknown, contention_detail: string): SharedFailure {
-  if (error instanceof StoredObjectError) {
+  if (error instanceof StoredObjectError && error.reason !== 'lock_corrupt') {
     return error.reason === 'object_corrupt'
       ? { ok: false, reason: 'object_corrupt', object_class: error.object_class }
       : { ok: false, reason: error.reason }
@@ -192,9 +192,6 @@ export function refusalOf(work: Work, error: unknown, contention_detail: string)
   if (error instanceof StoreError && error.code === 'unavailable') {
     return may_have_written ? outcomeUnknown() : unavailable()
   }
-  // Paths of requests and roots were checked before they got here: only a stored reservation can name such a key.
-  if (error instanceof StoreError && error.code === 'invalid_key')
-    return { ok: false, reason: 'state_corrupt' }
   throw error
 }
 

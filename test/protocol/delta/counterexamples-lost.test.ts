@@ -136,3 +136,31 @@ counterexample({
   },
   ends: { returned: { 'A1#2': { ok: true, version: 0 } }, state: { latest_version: 0, inflight: null } },
 })
+
+test('HP-0 a helper whose marker write meets another version drops the reservation as a ghost', () => {
+  const world = new ByHand({
+    name: 'HP-0',
+    cast: [
+      commit('A1', -1),
+      commit('A2', 0),
+      { role: 'collector', body: 'A1' },
+      { role: 'recover' },
+      { role: 'recover' },
+    ],
+    // Two log entries of one key need a destroyed payload (coordinator.md 14).
+    concedes: ['replay_without_payload', 'second_body_after_loss'],
+  })
+  const first = world.process('A1').run('put log 0').detach('put log 0')
+  world.process('collector').run()
+  world.tick()
+  world.process('recover').run()
+  world.land()
+  // The state is behind the log, so the second body comes through (D-9a).
+  world.process('A2').run('put marker A').kill()
+  const helper = world.process('recover#2').run('put marker A')
+  first.run()
+  helper.run()
+  expect(first.answer).toMatchObject({ ok: true, version: 0 })
+  expect(helper.returned).toMatchObject({ ok: true, action: 'abandoned' })
+  expect(world.facts.state).toMatchObject({ latest_version: 1, inflight: null })
+})

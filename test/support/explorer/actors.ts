@@ -2,10 +2,11 @@
 import { createHash } from 'node:crypto'
 import type { Answer } from '../../../lib/protocol/effects.ts'
 import { logPath, markerPath, statePath } from '../../../lib/protocol/paths.ts'
-import type { GetResult, PutResult } from '../../../lib/store/types.ts'
+import type { GetResult, Precondition, PutResult } from '../../../lib/store/types.ts'
+import type { StoredState } from './facts.ts'
 import type { ActorStep } from './history.ts'
 import type { Request } from './setup.ts'
-import { ROOT, START_MS, TABLE } from './scenario.ts'
+import { ROOT, START_MS, TABLE, type OldWrite } from './scenario.ts'
 
 /** What an actor is made of. */
 export type ActorRun = Generator<ActorStep, unknown, Answer | readonly Answer[]>
@@ -28,74 +29,80 @@ export function* collector(path: string, again: Uint8Array | null): ActorRun {
  * A commit as the reference does it when nothing is in its way: marker, state, reserve, log, marker, finalize, one
  * after the other, without additive members and without looking back (F15). It gives up at the first obstacle.
  */
-export function* oldWriter(request: Request): ActorRun {
+export function* oldWriter(
+  request: Request,
+  { until, is_early }: { readonly until?: OldWrite; readonly is_early?: boolean },
+): ActorRun {
   const { idempotency_key, read_version, staged_path, staged_version } = request
-  const hash = createHash('sha256').update(idempotency_key).digest('hex')
-  const marker_path = markerPath(TABLE, hash)
-  if (((yield get(marker_path)) as GetResult).outcome === 'ok') return 'marker'
-  const staged = (yield get(staged_path)) as GetResult
-  if (staged.outcome !== 'ok') return 'staged'
-  const seen = (yield get(statePath(TABLE))) as GetResult
-  const state =
-    seen.outcome === 'ok'
-      ? (JSON.parse(new TextDecoder().decode(seen.bytes)) as { latest_version: number; inflight: unknown })
-      : { latest_version: -1, inflight: null }
-  if (state.inflight !== null || state.latest_version !== read_version) return 'busy or stale'
   const version = read_version + 1
+  const marker = oldMarker(request)
+  if ((yield* get(marker.path)).outcome === 'ok') return 'recorded'
+  const staged = yield* get(staged_path)
+  const seen = yield* get(statePath(TABLE))
+  if (staged.outcome !== 'ok' || !mayReserve(seen, read_version)) return 'refused'
   const inflight = {
     commit_id: idempotency_key,
-    read_version,
+    ...(is_early === true ? {} : { read_version }),
     version,
     staged_path,
     staged_version,
     started_at_ms: START_MS,
     expires_at_ms: START_MS + 300_000,
   }
-  const reserved = (yield {
-    kind: 'put',
-    path: statePath(TABLE),
-    bytes: encode(JSON.stringify({ latest_version: read_version, inflight })),
-    precondition: seen.outcome === 'ok' ? { matchesVersion: seen.token } : 'doesNotExist',
-  }) as PutResult
-  if (reserved.outcome !== 'ok') return 'lost'
-  const path = logPath(ROOT, version)
-  const logged = (yield { kind: 'put', path, bytes: staged.bytes, precondition: 'doesNotExist' }) as PutResult
-  if (logged.outcome !== 'ok') return 'log'
-  const request_hash = createHash('sha256')
-    .update(
-      JSON.stringify({
-        idempotency_key,
-        read_version,
-        staged_path,
-        staged_payload_sha256: createHash('sha256').update(staged.bytes).digest('hex'),
-      }),
-    )
-    .digest('hex')
-  const marker = {
-    idempotency_key,
-    idempotency_key_hash: hash,
-    request_hash,
-    version,
-    delta_log_path: path,
-    committed_at_ms: START_MS,
-  }
-  yield {
-    kind: 'put',
-    path: marker_path,
-    bytes: encode(JSON.stringify(marker)),
-    precondition: 'doesNotExist',
-  }
-  yield {
-    kind: 'put',
-    path: statePath(TABLE),
-    bytes: encode(JSON.stringify({ latest_version: version, inflight: null })),
-    precondition: { matchesVersion: reserved.token },
-  }
-  return 'done'
+  const reserved = yield* put(
+    statePath(TABLE),
+    encode(JSON.stringify({ latest_version: read_version, inflight })),
+    seen.outcome === 'ok' ? { matchesVersion: seen.token } : 'doesNotExist',
+  )
+  if (reserved.outcome !== 'ok' || until === 'reserve') return 'reserve'
+  const logged = yield* put(logPath(ROOT, version), staged.bytes, 'doesNotExist')
+  if (logged.outcome !== 'ok' || until === 'log') return 'log'
+  yield* put(marker.path, marker.bytes, 'doesNotExist')
+  if (until === 'marker') return 'marker'
+  const state = encode(JSON.stringify({ latest_version: version, inflight: null }))
+  yield* put(statePath(TABLE), state, { matchesVersion: reserved.token })
+  return 'finalize'
 }
 
-function get(path: string): ActorStep {
-  return { kind: 'get', path, bytes_max: Number.MAX_SAFE_INTEGER }
+function mayReserve(seen: GetResult, read_version: number): boolean {
+  if (seen.outcome !== 'ok') return read_version === -1
+  const state = JSON.parse(new TextDecoder().decode(seen.bytes)) as StoredState
+  return state.inflight === null && state.latest_version === read_version
+}
+
+/** The marker without additive members. */
+function oldMarker({ idempotency_key, read_version, staged_path, body }: Request): {
+  readonly path: string
+  readonly bytes: Uint8Array
+} {
+  const idempotency_key_hash = sha256(idempotency_key)
+  const version = read_version + 1
+  const hashed = { idempotency_key, read_version, staged_path, staged_payload_sha256: body.sha256 }
+  const marker = {
+    idempotency_key,
+    idempotency_key_hash,
+    request_hash: sha256(JSON.stringify(hashed)),
+    version,
+    delta_log_path: logPath(ROOT, version),
+    committed_at_ms: START_MS,
+  }
+  return { path: markerPath(TABLE, idempotency_key_hash), bytes: encode(JSON.stringify(marker)) }
+}
+
+function* get(path: string): Generator<ActorStep, GetResult, Answer | readonly Answer[]> {
+  return (yield { kind: 'get', path, bytes_max: Number.MAX_SAFE_INTEGER }) as GetResult
+}
+
+function* put(
+  path: string,
+  bytes: Uint8Array,
+  precondition: Exclude<Precondition, 'none'>,
+): Generator<ActorStep, PutResult, Answer | readonly Answer[]> {
+  return (yield { kind: 'put', path, bytes, precondition }) as PutResult
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
 }
 
 function encode(text: string): Uint8Array {

@@ -3,6 +3,7 @@
  * invariant is checked after every step. No promises, no timers: what a test does not ask for does not happen.
  */
 import type { CommitResult } from '../../../lib/protocol/delta/outcomes.ts'
+import { apply, type Action, type OpAction } from './apply.ts'
 import { factsOf, type Facts } from './facts.ts'
 import { answerOf, checkWorld } from './invariants.ts'
 import { PRODUCTION, type DeltaProtocol } from './protocol.ts'
@@ -11,16 +12,7 @@ import type { Budget, Scenario } from './scenario.ts'
 import { lineOf, parseLine } from './script.ts'
 import { Setup } from './setup.ts'
 import { Violation } from './violation.ts'
-import {
-  apply,
-  at,
-  firstWorld,
-  isLive,
-  type Action,
-  type OpAction,
-  type Process,
-  type World,
-} from './world.ts'
+import { at, firstWorld, isLive, killed, type Process, type World } from './world.ts'
 
 /** By hand every fault may happen; the budget is the explorer's. */
 const UNLIMITED: Budget = {
@@ -77,8 +69,8 @@ export class ByHand {
     this.#attempt(() => {
       new Quiescence(this.#setup).check({
         ...this.#world,
-        processes: this.#world.processes.map((process): Process =>
-          isLive(process) ? { ...process, condition: 'killed', given: [] } : process,
+        processes: this.#world.processes.map((process) =>
+          isLive(process) ? killed(this.#setup, process) : process,
         ),
       })
     })

@@ -67,11 +67,16 @@ function outcome(world: ByHand, { ends }: Counterexample): Required<Counterexamp
 
 /** The rule that a run violates, or null. */
 export function violated(run: () => void): string | null {
+  return violationOf(run)?.rule ?? null
+}
+
+/** The violation that a run ends with, or null. */
+export function violationOf(run: () => void): Violation | null {
   try {
     run()
     return null
   } catch (error) {
-    if (error instanceof Violation) return error.rule
+    if (error instanceof Violation) return error
     throw error
   }
 }

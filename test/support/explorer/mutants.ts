@@ -3,10 +3,11 @@
  * these. Each is a small edit of the production text (`mutate.ts`), and each must be noticed.
  */
 
-/** A textual edit of one file of lib/protocol/delta; `find` must occur exactly once. */
+/** A textual edit of one file of lib/protocol/delta. `find` and what follows it, `before`, must occur exactly once. */
 export interface Edit {
   readonly file: string
   readonly find: string
+  readonly before?: string
   readonly replace: string
 }
 
@@ -25,7 +26,7 @@ export const MUTANTS = {
     breaks: 'bytes and token of the state come from two reads',
     edits: [
       {
-        file: 'commit.ts',
+        file: 'look.ts',
         find: '    state: yield* toState(work, answers.state),\n',
         replace:
           '    state: { ...(yield* toState(work, answers.state)), token: (yield* readState(work)).token },\n',
@@ -46,13 +47,13 @@ export const MUTANTS = {
     breaks: 'the marker is read before the state and not again',
     edits: [
       {
-        file: 'commit.ts',
+        file: 'look.ts',
         find: '  const answers = yield* issue(work, {\n    state: stateOp(work.table_id),\n    marker: markerOp(key),\n    staged:',
         replace:
           '  const earlier = yield* issue(work, { marker: markerOp(key) })\n  const answers = yield* issue(work, {\n    state: stateOp(work.table_id),\n    staged:',
       },
       {
-        file: 'commit.ts',
+        file: 'look.ts',
         find: '    marker: yield* toMarker(work, key, answers.marker),\n    marker_is_later: false,\n    staged: yield* toStaged(answers.staged),',
         replace:
           '    marker: yield* toMarker(work, key, earlier.marker),\n    marker_is_later: false,\n    staged: yield* toStaged(answers.staged),',
@@ -89,7 +90,7 @@ export const MUTANTS = {
     breaks: 'a commit that only last_commit knows is not recorded',
     edits: [
       {
-        file: 'commit.ts',
+        file: 'taken.ts',
         find: '  if (last_commit?.commit_id === it.request.idempotency_key) {\n',
         replace: '  if (false) {\n',
       },
@@ -148,7 +149,7 @@ export const MUTANTS = {
     breaks: 'stale is answered without looking for the marker and the log entry',
     edits: [
       {
-        file: 'commit.ts',
+        file: 'taken.ts',
         find: '  const looked = yield* lookAtSlot(it, seen, version, path.path)\n',
         replace: '  const looked = { marker: null as Seen["marker"], log: null as LogEntry | null }\n',
       },
@@ -156,7 +157,7 @@ export const MUTANTS = {
   },
   'R8 marker only': {
     breaks: 'stale is answered after a look at the log alone',
-    edits: [{ file: 'commit.ts', find: '  if (looked.marker !== null) {\n', replace: '  if (false) {\n' }],
+    edits: [{ file: 'taken.ts', find: '  if (looked.marker !== null) {\n', replace: '  if (false) {\n' }],
   },
   R9: {
     breaks: 'losing the finalize CAS is taken for a conflict',
@@ -263,7 +264,7 @@ export const MUTANTS = {
     breaks: 'a log entry is not attributed to the owner that it names',
     edits: [
       {
-        file: 'commit.ts',
+        file: 'taken.ts',
         find: '  const can_attribute = work.meta && ',
         replace: '  const can_attribute = false && ',
       },
@@ -273,7 +274,7 @@ export const MUTANTS = {
     breaks: 'a missing payload is a definite answer',
     edits: [
       {
-        file: 'commit.ts',
+        file: 'taken.ts',
         find: "    reason: 'staged_not_found',\n",
         replace: "    reason: 'stale_read_version',\n    read_version: request.read_version,\n",
       },

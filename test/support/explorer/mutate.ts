@@ -26,7 +26,9 @@ export async function mutate(edits: readonly Edit[]): Promise<Mutated> {
   const remove = (): void => rmSync(folder, { recursive: true, force: true })
   try {
     cpSync(join(REPOSITORY, 'lib'), join(folder, 'lib'), { recursive: true })
-    for (const edit of edits) applyEdit(join(folder, 'lib/protocol/delta', edit.file), edit)
+    for (const [file, those] of Map.groupBy(edits, (edit) => edit.file)) {
+      applyEdits(join(folder, 'lib/protocol/delta', file), those)
+    }
     return { protocol: await load(folder), remove }
   } catch (error) {
     remove()
@@ -34,15 +36,35 @@ export async function mutate(edits: readonly Edit[]): Promise<Mutated> {
   }
 }
 
-function applyEdit(file: string, { find, replace }: Edit): void {
+function applyEdits(file: string, edits: readonly Edit[]): void {
   const source = readFileSync(file, 'utf8')
-  const matches = source.split(find).length - 1
+  // From the end, so that the places found stay true.
+  const places = edits.map((edit) => ({ ...placeOf(file, source, edit), text: edit.replace.trim() }))
+  const edited = places
+    .toSorted((a, b) => b.start - a.start)
+    .reduce((whole, { start, end, text }) => whole.slice(0, start) + text + whole.slice(end), source)
+  writeFileSync(file, edited)
+}
+
+/** Where an edit applies. Spaces and line breaks match any others, so that formatting does not matter. */
+function placeOf(file: string, source: string, { find, before = '' }: Edit): { start: number; end: number } {
+  const matches = [
+    ...source.matchAll(new RegExp(`(${pattern(find)})${find === '' ? '' : '\\s*'}${pattern(before)}`, 'g')),
+  ]
+  const [match] = matches
   // An edit that matches nothing would leave the code right, and its test would prove nothing.
-  if (matches !== 1) throw new Error(`${file}: expected one match, got ${matches}, of\n${find}`)
-  writeFileSync(
-    file,
-    source.replace(find, () => replace),
-  )
+  if (match === undefined || matches.length > 1) {
+    throw new Error(`${file}: expected one match, got ${matches.length}, of\n${find}${before}`)
+  }
+  return { start: match.index, end: match.index + (match[1] ?? '').length }
+}
+
+function pattern(text: string): string {
+  const words = text
+    .trim()
+    .split(/\s+/)
+    .map((word) => word.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+  return words.join('\\s+')
 }
 
 async function load(folder: string): Promise<DeltaProtocol> {

@@ -10,11 +10,12 @@ import {
   answerOf,
   checkAgreement,
   checkAnswer,
-  checkHistory,
   checkProgress,
   DEFINITE,
+  isConcededReuse,
   type Answered,
 } from './invariants.ts'
+import { checkRights } from './rights.ts'
 import { runAlone } from './run-alone.ts'
 import type { Part, Request, Setup } from './setup.ts'
 import { Violation } from './violation.ts'
@@ -38,10 +39,8 @@ export class Quiescence {
 
   /** Check C12, C13, C14, C19 and that all answers stay true. Throws the Violation. */
   check(world: World): void {
-    const names = world.processes.map(({ condition, history }) =>
-      condition === 'killed' ? 'x' : history.name,
-    )
-    const key = `${world.bucket.id} ${world.ticks} ${names.join(' ')} ${world.flying.map((f) => f.key).join(' ')}`
+    const numbers = [...world.processes, ...world.flying].map(({ number }) => number)
+    const key = `${world.bucket.id} ${world.ticks} ${numbers.join(' ')}`
     if (this.#checked.has(key)) return
     this.#checked.add(key)
     new Round(this.#setup, world, (part, bucket, ticks) => this.#send(part, bucket, ticks)).freshWriterFirst()
@@ -54,7 +53,7 @@ export class Quiescence {
     if (known !== undefined) return known
     const alone = runAlone(this.#setup, part, bucket, ticks)
     for (let at: History | null = alone.history; at !== null; at = at.parent)
-      checkHistory(this.#setup, part, at)
+      checkRights(this.#setup, part, at)
     factsOf(this.#setup, alone.bucket)
     this.#sent.set(key, alone)
     return alone
@@ -103,7 +102,7 @@ class Round {
 
   replaysFirst(): void {
     this.#order = 'replays first, then a fresh writer'
-    for (const request of this.#setup.requests) this.#replay(request)
+    for (const request of this.#setup.requests.toReversed()) this.#replay(request)
     this.#freshWriter()
     this.#landWhatFlies()
   }
@@ -147,7 +146,9 @@ class Round {
     if (is_logged && setup.scenario.same_bytes === undefined) {
       // spec/coordinator.md 14: the payload was destroyed while the commit was unresolved.
       const is_conceded =
-        setup.scenario.concedes?.includes('replay_without_payload') === true && !DEFINITE.has(answer.reason)
+        (setup.scenario.concedes?.includes('replay_without_payload') === true &&
+          !DEFINITE.has(answer.reason)) ||
+        isConcededReuse(setup, { request, answer })
       if (!is_conceded) this.#fail('C12', `${said}, and is in the log`)
       return
     }
@@ -170,6 +171,7 @@ class Round {
       this.#attempt(() => checkProgress(this.#setup, before, factsOf(this.#setup, this.#bucket)))
     }
     this.#checkAnswers()
+    for (const request of this.#setup.requests) this.#replay(request)
     this.#freshWriter()
   }
 

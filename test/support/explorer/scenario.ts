@@ -41,14 +41,29 @@ export type Role =
       readonly skew_ms?: number
     }
   | { readonly role: 'recover' }
+  | { readonly role: 'inspect' }
+  /** Stages the payload of this name. */
+  | { readonly role: 'stage'; readonly body: string }
   /** Another program creates a log entry of its own (F8). */
   | { readonly role: 'foreign'; readonly version: number }
   /** Somebody deletes a staged object, and may put it again with the same or with other bytes (F9). */
   | { readonly role: 'collector'; readonly body: string; readonly puts_again?: 'same' | 'other' }
   /** Somebody deletes the marker of a key: what a crash of a writer that finalizes first would leave (FL-1). */
   | { readonly role: 'marker_loss'; readonly key: string }
-  /** A process of the reference: no additive members, none of R2, R4, R5 (F15). */
-  | { readonly role: 'old_writer'; readonly body: string; readonly read_version: number }
+  /**
+   * A process of the reference (F15), which dies after the write of `until`. Early versions of it left out
+   * `read_version`.
+   */
+  | {
+      readonly role: 'old_writer'
+      readonly body: string
+      readonly read_version: number
+      readonly until?: OldWrite
+      readonly is_early?: boolean
+    }
+
+/** The writes of a commit of the reference, in their order. */
+export type OldWrite = 'reserve' | 'log' | 'marker' | 'finalize'
 
 /** A world to explore. */
 export interface Scenario {
@@ -71,6 +86,8 @@ export interface Scenario {
   readonly same_bytes?: readonly [string, string]
   /** The root of the table has to be looked up. */
   readonly resolver?: 'known' | 'lookup'
+  /** Leave nothing out: every operation, kill and move of the clock at every point (9.4 without its reductions). */
+  readonly is_plain?: boolean
   /** Rules that a test breaks on purpose and that are not checked, to see what breaks with them (X7, X18). */
   readonly breaks?: readonly ('R3' | 'R13')[]
   /** What spec/coordinator.md 14 names as left over and this scenario is known to reach. */
@@ -83,8 +100,6 @@ export type Concession =
   | 'replay_without_payload'
   /** … and a client that then reuses the key with another body may get that committed too. */
   | 'second_body_after_loss'
-  /** A process of the reference takes part: what it answers, and what it does to its own key, is not ours. */
-  | 'old_writer'
 
 /** The table of every scenario. */
 export const TABLE = '0194f5a0-1c00-7c3d-9b1e-2f6a4d8e0c11'

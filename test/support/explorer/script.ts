@@ -1,9 +1,14 @@
 /** Schedules as text that people read and `by-hand.ts` replays. */
 import type { Setup } from './setup.ts'
-import { apply, at, firstWorld, settle, type Action, type World } from './world.ts'
+import { actions, settle } from './actions.ts'
+import { apply, type Action } from './apply.ts'
+import { at, firstWorld, type World } from './world.ts'
 
-/** The whole schedule, the operations that the explorer ran by itself included, one line an action. */
-export function scriptOf(setup: Setup, chosen: readonly Action[]): string[] {
+/**
+ * The whole schedule, the operations that the explorer ran by itself included, one line an action. `chosen` says
+ * which of the possible actions was taken in each world.
+ */
+export function scriptOf(setup: Setup, chosen: readonly number[]): string[] {
   const lines: string[] = []
   let world = firstWorld(setup)
   function take(action: Action): void {
@@ -16,8 +21,8 @@ export function scriptOf(setup: Setup, chosen: readonly Action[]): string[] {
     for (const action of quiet) take(action)
   }
   takeQuiet()
-  for (const action of chosen) {
-    take(action)
+  for (const index of chosen) {
+    take(at(actions(setup, world), index))
     takeQuiet()
   }
   for (const { part, history, condition } of world.processes) {

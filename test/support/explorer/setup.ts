@@ -37,6 +37,14 @@ export interface Request extends CommitRequest {
   readonly body: Body
 }
 
+/** Who runs the production generators. */
+const TIDEMARK: ReadonlySet<Role['role']> = new Set(['commit', 'recover', 'inspect', 'stage'])
+
+/** True for processes of Tidemark: their faults are explored, and their operations checked. */
+export function isTidemark({ role }: { readonly role: Role['role'] }): boolean {
+  return TIDEMARK.has(role)
+}
+
 /** One process of a scenario. */
 export interface Part {
   readonly name: string
@@ -56,12 +64,13 @@ export class Setup {
   readonly parts: readonly Part[]
   /** Every request once, in the order of the cast. */
   readonly requests: readonly Request[]
-  /** Everybody is a commit or a recover of Tidemark: no lost payloads, no strange log entries. */
+  /** Everybody is a process of Tidemark: no lost payloads, no strange log entries. */
   readonly hasOnlyCommits: boolean
   /** Where everything starts. */
   readonly first: Bucket
   readonly #settings: DeltaSettings
   readonly #labels = new Map<string, string>()
+  readonly #numbers = new Map<string, number>()
   readonly #parts_by_name = new Map<string, Part>()
   readonly #destroyed: ReadonlySet<string>
   #bucket: Bucket
@@ -91,7 +100,7 @@ export class Setup {
       scenario.cast.flatMap((role) => (role.role === 'collector' ? [stagedPathOf(role.body)] : [])),
     )
     this.requests = uniqueRequests(this.parts)
-    this.hasOnlyCommits = scenario.cast.every(({ role }) => role === 'commit' || role === 'recover')
+    this.hasOnlyCommits = scenario.cast.every(isTidemark)
     for (let number = 1; number <= FRESH_WRITERS_MAX; number++) this.#request(`F${number}`, -1)
     this.first = this.#bucket
   }
@@ -131,6 +140,14 @@ export class Setup {
     return is_there && !this.scenario.cast.some(({ role }) => role === 'marker_loss')
   }
 
+  /** A small number for a text: equal texts, equal numbers. */
+  numberOf(text: string): number {
+    const known = this.#numbers.get(text)
+    if (known !== undefined) return known
+    this.#numbers.set(text, this.#numbers.size)
+    return this.#numbers.size - 1
+  }
+
   /** True when somebody in the cast destroys this request's staged object. */
   mayLosePayload({ staged_path }: Request): boolean {
     return this.#destroyed.has(staged_path)
@@ -167,6 +184,14 @@ export class Setup {
         return this.#commit(numbered(role.body), this.#request(role.body, role.read_version), role.skew_ms)
       case 'recover':
         return this.#recover(numbered('recover'))
+      case 'inspect':
+        return this.#other(role.role, numbered('inspect'), () => this.protocol.inspect({ table_id: TABLE }))
+      case 'stage': {
+        const staging = { table_id: TABLE, payload: payloadText(this.scenario, role.body) }
+        return this.#other(role.role, numbered(`stage_${role.body}`), () =>
+          this.protocol.stage(staging, this.#settings),
+        )
+      }
       case 'foreign':
         return this.#other(role.role, numbered('foreign'), () => foreignWriter(role.version))
       case 'collector': {
@@ -183,7 +208,8 @@ export class Setup {
       }
       case 'old_writer': {
         const request = this.#request(role.body, role.read_version)
-        return { ...this.#other(role.role, numbered(`old_${role.body}`), () => oldWriter(request)), request }
+        const start = (): ActorRun => oldWriter(request, role)
+        return { ...this.#other(role.role, numbered(`old_${role.body}`), start), request }
       }
     }
   }

@@ -1,0 +1,331 @@
+/**
+ * REBUILD FROM SCRATCH (spec/rebuild.md 12, `mode: "full"`): fold a complete list from the empty state, whatever is
+ * visible, and replace that in one step.
+ *
+ *     finished chunks ──replay──> state ──fold──> chunk ──> chunk ──> … ──> base snapshot ──> manifest ──> pointer CAS
+ *                                           private, resumable                       readers see the old one until here
+ *
+ * What is visible may be beyond reading, that is what this is for; but the lock, the order of ids and the CAS of the
+ * pointer are honoured as ever.
+ */
+import { now, pause, sha256, ulid, type Protocol } from '../../effects.ts'
+import { compareBytes } from '../byte-order.ts'
+import { fold } from '../fold/fold.ts'
+import { loadState, takeDelta } from '../fold/layers.ts'
+import type { FoldSettings, FoldState } from '../fold/state.ts'
+import { TABLE_NAMES } from '../tables/all.ts'
+import { checkEpoch, keepAlive } from './authority.ts'
+import type { ArtifactRef } from './artifact.ts'
+import { tombstoneMode, type TombstoneMode } from './delete-channel.ts'
+import { timeText } from './document-parts.ts'
+import { corrupt } from './documents.ts'
+import { readDamagedHead, type Head } from './head.ts'
+import { ATTEMPT_PAUSES_MS, RETRY_AFTER_MS } from './limits.ts'
+import { readEvents } from './load-events.ts'
+import { emptyManifest, NO_WATERMARKS, type BaseSnapshot, type Manifest, type RowCounts } from './manifest.ts'
+import { idNumber } from './manifest-id.ts'
+import { Refused, type RefusedEvent } from './outcomes.ts'
+import { POINTER_PATH } from '../paths.ts'
+import { publish, type Published } from './publish.ts'
+import { addQuarantined } from './quarantine.ts'
+import { readChunks, restore, writeChunk, type ChunkRecord, type FinishedChunks } from './rebuild-chunks.ts'
+import { isOverBudget, noteProgress, refuseTogether, type Rebuild } from './rebuild-work.ts'
+import type { Revision } from './revision.ts'
+import { atStoredPrecision } from './stored-precision.ts'
+import { advance, floorOf } from './watermarks.ts'
+import { baseTables, writeBase } from './write-layer.ts'
+
+/** What a rebuild from scratch came to. */
+export interface FullRebuild {
+  /** Without `published` when nothing changed, and when the time was up: then there is something `remaining`. */
+  readonly revision: Revision
+  readonly quarantined: number
+  readonly remaining: number
+}
+
+/** Fold the whole list and publish it as one revision. */
+export function* rebuildFull(it: Rebuild): Protocol<FullRebuild> {
+  const { settings, session, list } = it
+  const head = yield* readDamagedHead()
+  checkHead(it, head)
+  const mode = tombstoneMode(settings.tombstones, head.manifest)
+  const folded = yield* foldList(it, mode)
+  const { state, counts, remaining } = folded
+  const draft = yield* draftOf(it, folded, mode)
+  const is_whole = remaining === 0
+  const outcome =
+    is_whole && !session.dry_run
+      ? yield* publishBase(it, head, state, draft)
+      : unpublished(it, head, draft, is_whole)
+  if (is_whole) yield* noteProgress(it, { folded: list.events.length, published: list.events.length })
+  const revision: Revision = {
+    ...outcome,
+    head: null,
+    delta_id: null,
+    merged_to_base: outcome.published,
+    before: head.manifest,
+    outcomes: { ...counts, below_floor: 0, older_than_idempotency_window: 0 },
+    row_counts: countRows(state),
+  }
+  return { revision, quarantined: folded.quarantined.length, remaining }
+}
+
+/** A dry run shows what would be visible; a run whose time was up, what still is. */
+function unpublished(it: Rebuild, head: Head, draft: Draft, is_whole: boolean): Outcome {
+  const would_be = nextAfter(it, head, draft, null)
+  return {
+    manifest: is_whole ? would_be : (head.manifest ?? emptyManifest(draft.revision_ulid, draft.published_at)),
+    pointer_token: head.stored?.token ?? null,
+    published: false,
+  }
+}
+
+/** F-4, and the guard against going back. */
+function checkHead({ session, list, request }: Rebuild, { pointer, manifest }: Head): void {
+  checkEpoch(session.authority, pointer?.epoch ?? 0)
+  const visible = manifest === null ? null : floorOf(manifest.watermarks)
+  const { length } = list.events
+  const highest = length === 0 ? null : list.events.idAt(length - 1)
+  if (request.allow_regression || visible === null) return
+  if (highest !== null && compareBytes(highest, visible) >= 0) return
+  const detail = `the list ends at ${highest ?? 'nothing'}, before the visible event ${visible}: complete it, or set allow_regression`
+  throw new Refused({ ok: false, reason: 'bad_request', detail })
+}
+
+interface Counts {
+  applied: number
+  no_effect: number
+  duplicate: number
+}
+
+interface FoldedList {
+  readonly state: FoldState
+  readonly counts: Counts
+  readonly quarantined: readonly ChunkRecord['quarantined'][number][]
+  readonly remaining: number
+}
+
+/** Go on behind the finished chunks, to the end of the list or of the time. */
+function* foldList(it: Rebuild, mode: TombstoneMode): Protocol<FoldedList> {
+  const { settings, session, list } = it
+  const { tenant_secret, terminal_run_days } = settings
+  const fold_settings: FoldSettings = {
+    tenant_secret,
+    terminal_run_days: mode === 'emit' ? terminal_run_days : null,
+  }
+  const { length } = list.events
+  const size = settings.chunk_events
+  // The last chunk is never written: the base snapshot is.
+  const kept_max = Math.max(0, Math.ceil(length / size) - 1)
+  const begun = session.dry_run
+    ? { finished: null, state: loadState(fold_settings) }
+    : yield* resume(it, fold_settings, kept_max)
+  const { state } = begun
+  let { finished }: { finished: FinishedChunks | null } = begun
+  const counts: Counts = { applied: 0, no_effect: 0, duplicate: 0 }
+  const quarantined: ChunkRecord['quarantined'][number][] = []
+  for (const record of finished?.records ?? []) addCounts(counts, quarantined, record)
+  for (let from = (finished?.records.length ?? 0) * size; from < length; from += size) {
+    const to = Math.min(from + size, length)
+    const chunk = yield* foldChunk(it, state, from, to)
+    addCounts(counts, quarantined, chunk)
+    if (to < length) {
+      const layer = takeDelta(state)
+      const frontier_ms = state.retention?.frontier_ms ?? null
+      if (finished !== null) {
+        finished = yield* writeChunk(it.rebuild_id, finished, layer, { ...chunk, frontier_ms }, session)
+      }
+    }
+    yield* noteProgress(it, { folded: to, published: 0 })
+    if (to < length && finished !== null && (yield* isOverBudget(it))) {
+      return { state, counts, quarantined, remaining: length - to }
+    }
+  }
+  return { state, counts, quarantined, remaining: 0 }
+}
+
+/** What earlier runs have finished; without chunks to keep when some of it cannot be read. */
+function* resume(
+  it: Rebuild,
+  fold_settings: FoldSettings,
+  kept_max: number,
+): Protocol<{ readonly finished: FinishedChunks | null; readonly state: FoldState }> {
+  const finished = yield* readChunks(it.rebuild_id, kept_max)
+  if (finished.records.length === 0) return { finished, state: loadState(fold_settings) }
+  const state = yield* restore(finished, fold_settings, it.settings.reads_max)
+  return state === null ? { finished: null, state: loadState(fold_settings) } : { finished, state }
+}
+
+type Chunk = Omit<
+  ChunkRecord,
+  'schema_version' | 'index' | 'previous' | 'tables' | 'deletions' | 'frontier_ms'
+>
+
+function addCounts(counts: Counts, quarantined: ChunkRecord['quarantined'][number][], chunk: Chunk): void {
+  counts.applied += chunk.applied
+  counts.no_effect += chunk.no_effect
+  counts.duplicate += chunk.duplicate
+  quarantined.push(...chunk.quarantined)
+}
+
+/** Read and fold events as they come; nothing of a chunk is kept but what it did. */
+function* foldChunk(it: Rebuild, state: FoldState, from: number, to: number): Protocol<Chunk> {
+  const { settings, session, list, request } = it
+  const counts: Counts = { applied: 0, no_effect: 0, duplicate: 0 }
+  const quarantined: RefusedEvent[] = []
+  for (let at = from; at < to; at += settings.reads_max) {
+    yield* keepAlive(session.authority)
+    const loaded = yield* readEvents(
+      list.events.paths(at, Math.min(at + settings.reads_max, to)),
+      settings.scope,
+    )
+    const refused = loaded.flatMap((each) => (each.ok ? [] : [each.refused]))
+    const bad = request.quarantine ? refused.filter(({ reason }) => reason !== 'event_invalid') : refused
+    if (bad.length > 0) yield* refuseTogether(it, bad, at + settings.reads_max)
+    quarantined.push(...refused)
+    for (const each of loaded) if (each.ok) counts[fold(state, atStoredPrecision(each.loaded.event))] += 1
+  }
+  return {
+    ...counts,
+    event_count: to - from,
+    quarantined: quarantined.map(({ path, offset, detail }) => ({ path, offset: offset ?? 0, detail })),
+  }
+}
+
+/** Everything of the new manifest but what depends on the head. */
+interface Draft {
+  readonly mode: TombstoneMode
+  readonly watermarks: Manifest['watermarks']
+  readonly quarantine: Manifest['quarantine']
+  readonly revision_ulid: string
+  readonly published_at: string
+}
+
+function* draftOf({ list }: Rebuild, folded: FoldedList, mode: TombstoneMode): Protocol<Draft> {
+  const { now_ms } = yield* now()
+  const last = list.events.length - 1
+  const end = last < 0 ? null : { event_id: list.events.idAt(last), path: list.events.pathAt(last) }
+  const refused = folded.quarantined.map((each) => ({ ...each, reason: 'event_invalid' as const }))
+  return {
+    mode,
+    watermarks: advance(NO_WATERMARKS, end, timeText(now_ms)),
+    quarantine: addQuarantined(null, refused),
+    revision_ulid: yield* ulid(),
+    published_at: timeText(now_ms),
+  }
+}
+
+/**
+ * The manifest. It names what it replaces only where that can be read: a chain through a broken manifest would stop
+ * every walk along it.
+ */
+function nextAfter(
+  { session }: Rebuild,
+  head: Head,
+  draft: Draft,
+  base_snapshot: BaseSnapshot | null,
+): Manifest {
+  const { mode, watermarks, quarantine, revision_ulid, published_at } = draft
+  const empty = emptyManifest(revision_ulid, published_at)
+  return {
+    ...empty,
+    epoch: session.authority.token,
+    previous_manifest_path: head.manifest === null ? null : (head.pointer?.manifest_path ?? null),
+    schema_version: mode === 'emit' ? 2 : 1,
+    watermarks,
+    base_snapshot: base_snapshot ?? empty.base_snapshot,
+    l0_limits: head.manifest?.l0_limits ?? empty.l0_limits,
+    quarantine,
+  }
+}
+
+type Outcome = Pick<Revision, 'manifest' | 'pointer_token' | 'published'>
+
+/** Write the base once, and publish it from a fresh head as often as another publisher is faster. */
+function* publishBase(it: Rebuild, first: Head, state: FoldState, draft: Draft): Protocol<Outcome> {
+  let base: BaseSnapshot | null = null
+  let head = first
+  for (const [attempt, pause_ms] of ATTEMPT_PAUSES_MS.entries()) {
+    if (attempt > 0) {
+      yield* pause(pause_ms, 2 * pause_ms)
+      head = yield* readDamagedHead()
+      checkHead(it, head)
+    }
+    if (head.manifest !== null && (yield* isVisible(it, head.manifest, state, draft))) {
+      return { manifest: head.manifest, pointer_token: head.stored?.token ?? null, published: false }
+    }
+    base ??= yield* writeBase(state, draft.mode, it.session)
+    const result = yield* publishAbove(it, head, nextAfter(it, head, draft, base))
+    if (result !== null) return { ...result, published: true }
+  }
+  throw new Refused({
+    ok: false,
+    reason: 'contention',
+    detail: 'manifest publish failed - concurrent write',
+    retry_after_ms: RETRY_AFTER_MS,
+  })
+}
+
+/** P9: the visible revision is this one already. Files are compared by their hashes, without being written. */
+function* isVisible(
+  { settings }: Rebuild,
+  visible: Manifest,
+  state: FoldState,
+  draft: Draft,
+): Protocol<boolean> {
+  const { base_snapshot, watermarks, l0_deltas, schema_version } = visible
+  const is_candidate =
+    l0_deltas.length === 0 &&
+    base_snapshot.snapshot_id !== null &&
+    base_snapshot.delete_channel_version === (draft.mode === 'emit' ? 1 : 0) &&
+    schema_version === (draft.mode === 'emit' ? 2 : 1) &&
+    watermarks.last_committed_event_id === draft.watermarks.last_committed_event_id &&
+    watermarks.last_visible_event_id === draft.watermarks.last_visible_event_id &&
+    JSON.stringify(visible.quarantine) === JSON.stringify(draft.quarantine)
+  if (!is_candidate) return false
+  const refs = [...base_snapshot.tables]
+  for (const { table, org_id, encode } of baseTables(state, settings)) {
+    const at = refs.findIndex((each) => each.table === table && each.org_id === org_id)
+    const [named] = at === -1 ? [] : refs.splice(at, 1)
+    if (named === undefined || `sha256:${yield* sha256(encode())}` !== checksumOf(named.ref)) return false
+  }
+  return refs.length === 0
+}
+
+function checksumOf(ref: ArtifactRef): string | null {
+  return typeof ref === 'string' ? null : ref.checksum_sha256
+}
+
+/**
+ * Publish under an id above all that was ever visible. Where the pointer does not say what that was, the clock is: ids
+ * only have to increase, and no workspace has seen as many revisions as milliseconds.
+ */
+function* publishAbove({ session }: Rebuild, head: Head, next: Manifest): Protocol<Published | null> {
+  const { now_ms } = yield* now()
+  const by_clock = Math.floor(now_ms)
+  try {
+    const first_id = idAbove(head) ?? by_clock
+    const result = yield* publish({ head, next, first_id }, session.authority)
+    return result.outcome === 'moved' ? null : result
+  } catch (error) {
+    // The pointer is gone, and manifests of its time are in the way of the first ids.
+    const is_blocked =
+      error instanceof Refused && error.failure.reason === 'contention' && head.stored === null
+    if (!is_blocked) throw error
+    const result = yield* publish({ head, next, first_id: by_clock }, session.authority)
+    return result.outcome === 'moved' ? null : result
+  }
+}
+
+function idAbove({ stored, pointer, manifest }: Head): number | null {
+  if (stored !== null && pointer === null) return null
+  const id = idNumber(pointer?.manifest_id ?? manifest?.manifest_id ?? '00000000000000000000')
+  if (id === null) return null
+  if (!Number.isSafeInteger(id + 1))
+    throw corrupt('pointer', POINTER_PATH, 'its manifest id has no successor')
+  return id + 1
+}
+
+function countRows({ rows }: FoldState): RowCounts {
+  return Object.fromEntries(TABLE_NAMES.map((name) => [name, rows[name].size] as const)) as RowCounts
+}

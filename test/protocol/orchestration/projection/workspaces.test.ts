@@ -1,0 +1,195 @@
+import { describe, expect, test } from 'vitest'
+import { readProjection } from '../../../../lib/protocol/orchestration/projection/read.ts'
+import { rebuild, REBUILD_DEFAULTS } from '../../../../lib/protocol/orchestration/projection/rebuild.ts'
+import { compareKeys } from '../../../../lib/store/keys.ts'
+import { scopePrefix } from '../../../../lib/store/scoped.ts'
+import {
+  arcoWorkspace,
+  plainTables,
+  type ArcoAsk,
+  type ArcoScope,
+} from '../../../support/arco-projections.ts'
+import { dumpState } from '../../../support/projection.ts'
+import { folded, projectionWorld, type World } from '../../../support/projection-world.ts'
+import { memoryWorkspace, readTree, workspaceNames } from '../../../support/workspace.ts'
+
+const NAMES = workspaceNames('orch-')
+
+/** Every scope of every workspace; the rebuild's `tree-before` is one of its own. */
+const SCOPES = NAMES.flatMap((name) => {
+  const about = arcoWorkspace(name)
+  const after = about.scopes.map((scope) => ({ name, about, scope, folder: 'tree' as const }))
+  const before =
+    about.before === undefined ? [] : [{ name, about, scope: about.before, folder: 'tree-before' as const }]
+  return [...after, ...before].map((each) => ({
+    ...each,
+    title: `${name}${each.folder === 'tree' ? '' : ' before'}, ${scopePrefix(each.scope)}`,
+  }))
+})
+
+type Case = (typeof SCOPES)[number]
+
+const ASKS = SCOPES.flatMap((each) =>
+  (each.scope.then ?? []).map((ask) => ({
+    ...each,
+    ask,
+    promise: `${each.title}: ${ask.ask}${ask.emit_tombstones ? ', emitting' : ''}`,
+  })),
+)
+
+test('there are 12 workspaces with 13 trees, and 68 asks', () => {
+  expect(NAMES).toHaveLength(12)
+  expect(SCOPES).toHaveLength(13)
+  expect(ASKS).toHaveLength(68)
+})
+
+describe('a workspace that Arco wrote loads to the rows, watermarks and ids that Arco reads', () => {
+  test.each(SCOPES)('$title', async (each) => {
+    const world = worldOf(each, each.about.emit_tombstones)
+    const seen = await world.run(readProjection(world.settings))
+    if (!seen.ok) throw new Error(JSON.stringify(seen))
+    expect(plainTables(dumpState(seen.state))).toBe(plainTables(each.scope.tables))
+    expect(seen.manifest?.watermarks).toMatchObject(each.scope.watermarks)
+    expect(seen.manifest?.revision_ulid).toBe(each.scope.manifest.revision_ulid)
+    expect(seen.manifest?.manifest_id).toBe(each.scope.manifest.manifest_id)
+    expect(seen.delete_channel_problem).toBe(null)
+  })
+})
+
+describe('what Arco does next on it, Tidemark does: rows, watermarks, ids and counts', () => {
+  test.each(ASKS.filter(({ ask }) => ask.answer.ok !== undefined))('$promise', async (each) => {
+    const world = worldOf(each, each.ask.emit_tombstones)
+    const result = folded(await answerOf(world, each.ask))
+    const seen = await world.run(readProjection(world.settings))
+    if (!seen.ok) throw new Error(JSON.stringify(seen))
+    expect({
+      events_processed: result.events_processed,
+      manifest_id: result.manifest_id,
+      revisions: result.revisions,
+      has_delta: result.delta_id !== undefined,
+      watermark: seen.manifest?.watermarks.last_visible_event_id,
+      schema_version: seen.manifest?.schema_version,
+    }).toMatchObject(expectedOf(each))
+    await expectTables(world, each)
+    expectAccounted(result, each.ask.ask === 'compact_nothing' ? 0 : ledgerOf(world).length)
+  })
+})
+
+/** What Arco says about its answer; on an empty workspace it says less. */
+function expectedOf({ scope, ask }: Case & { readonly ask: ArcoAsk }): object {
+  const { ok } = ask.answer
+  if (ok === undefined) throw new Error('Arco refused')
+  const watermark = ask.watermarks_after?.last_visible_event_id
+  const always = { events_processed: ok.events_processed, manifest_id: ok.manifest_id, watermark }
+  if (ok.manifest_revision === undefined) return always
+  // An empty batch gives a workspace without a pointer one, for the manifest as it is.
+  const is_bootstrap = scope.pointer === null && ok.events_processed === 0
+  const is_published = is_bootstrap || ok.manifest_revision !== scope.manifest.revision_ulid
+  const schema_version = ask.schema_version_after
+  return { ...always, revisions: is_published ? 1 : 0, has_delta: ok.delta_id !== null, schema_version }
+}
+
+describe('LK-19, Q1: where an orphan snapshot stops every publish of Arco, Tidemark publishes above it', () => {
+  test.each(ASKS.filter(({ ask }) => ask.answer.error !== undefined))('$promise', async (each) => {
+    expect(each.name).toBe('orch-orphan-snapshot')
+    const world = worldOf(each, each.ask.emit_tombstones)
+    const orphan = world.text('state/orchestration/manifests/00000000000000000003.json')
+    const result = folded(await answerOf(world, each.ask))
+    expect(result.manifest_id).toBe('00000000000000000004')
+    expect(world.text('state/orchestration/manifests/00000000000000000003.json')).toBe(orphan)
+    const from_empty = each.scope.then?.find(({ ask }) => ask === 'one_batch_from_empty')
+    expect(from_empty?.tables_after).not.toBe(undefined)
+    expect(world.pointer().manifest_id).toBe('00000000000000000004')
+    expect((await world.rows())['runs']?.length).toBeGreaterThan(0)
+  })
+})
+
+test('the list that Arco rebuilt from, shuffled and doubled, comes to the state that Arco left', async () => {
+  const [before, after] = ['tree-before', 'tree'].map((folder) =>
+    SCOPES.find((each) => each.name === 'orch-rebuild' && each.folder === folder),
+  )
+  if (before === undefined || after === undefined) throw new Error('no rebuild workspace')
+  const world = worldOf(before, before.about.emit_tombstones)
+  const rebuild_manifest_path = before.about.steps.at(-1)?.rebuild_manifest_path ?? ''
+  const result = folded(
+    await world.run(rebuild(world.settings, { ...REBUILD_DEFAULTS, rebuild_manifest_path })),
+  )
+  const arco = before.about.steps.at(-1)?.answer?.ok
+  expect(result.events_processed).toBe(arco?.events_processed)
+  expect(result.manifest_id).toBe(after.scope.manifest.manifest_id)
+  expect(result.accounting.below_floor).toBeGreaterThan(0)
+  expect(plainTables(await world.rows())).toBe(plainTables(after.scope.tables))
+  expect(result.watermark_after).toBe(after.scope.watermarks.last_visible_event_id)
+})
+
+describe('a rebuild from scratch comes to the rows of one batch on an empty workspace', () => {
+  test.each(ASKS.filter(({ ask }) => ask.ask === 'one_batch_from_empty'))('$promise', async (each) => {
+    const world = worldOf(each, each.ask.emit_tombstones)
+    const before = world.pointer() as { manifest_path?: string } | null
+    const result = folded(
+      await world.rebuild(ledgerOf(world).toReversed(), {
+        mode: 'full',
+        // The list of the rebuild workspace ends before what is visible there.
+        allow_regression: true,
+      }),
+    )
+    expect(result.merged_to_base).toBe(true)
+    await expectTables(world, each)
+    const manifest = world.json(world.pointer().manifest_path) as Record<string, unknown>
+    expect(manifest['previous_manifest_path']).toBe(before?.manifest_path)
+  })
+})
+
+function worldOf({ name, about, scope, folder }: Case, emit: boolean): World {
+  return projectionWorld({
+    store: memoryWorkspace(readTree(name, folder)),
+    scope: { tenant: scope.tenant, workspace: scope.workspace },
+    // A moment after Arco wrote it: no layer is old enough for a merge.
+    now_ms: Date.parse(scope.manifest.published_at) + 2_000,
+    settings: {
+      tombstones: emit ? 'emit' : 'understand',
+      terminal_run_days: about.terminal_run_retention_days,
+      tenant_secret: new Uint8Array(Buffer.from(about.tenant_secret_hex, 'hex')),
+    },
+  })
+}
+
+function ledgerOf(world: World): string[] {
+  const prefix = `${world.prefix}ledger/`
+  return [...world.store.dump().keys()]
+    .filter((key) => key.startsWith(prefix))
+    .map((key) => key.slice(world.prefix.length))
+    .toSorted(compareKeys)
+}
+
+async function answerOf(world: World, { ask }: ArcoAsk): Promise<{ readonly ok: boolean }> {
+  switch (ask) {
+    case 'compact_nothing':
+      return world.compact([])
+    case 'compact_whole_ledger':
+    case 'compact_whole_ledger_emit':
+      return world.compact(ledgerOf(world))
+    case 'rebuild_whole_ledger':
+      return world.rebuild(ledgerOf(world))
+    case 'one_batch_from_empty':
+      forgetProjection(world)
+      return world.compact(ledgerOf(world))
+  }
+}
+
+function forgetProjection(world: World): void {
+  for (const key of world.store.dump().keys()) {
+    if (key.startsWith(`${world.prefix}state/orchestration/`)) world.store.remove(key)
+  }
+}
+
+async function expectTables(world: World, { scope, ask }: { scope: ArcoScope; ask: ArcoAsk }): Promise<void> {
+  const changed = ask.tables_after === 'unchanged' ? {} : ask.tables_after
+  expect(plainTables(await world.rows())).toBe(plainTables({ ...scope.tables, ...changed }))
+}
+
+/** P14: every listed path is in exactly one bucket. */
+function expectAccounted(result: ReturnType<typeof folded>, listed: number): void {
+  const { applied, no_effect, duplicate, below_floor, quarantined } = result.accounting
+  expect(applied + no_effect + duplicate + below_floor + quarantined).toBe(listed)
+}
