@@ -248,3 +248,6 @@ function parseOrNull(text: string): unknown {
     return null
   }
 }
+
+/** The name of every variable that is read, for documents. */
+export const VARIABLE_NAMES: readonly string[] = Object.keys(Variables.shape)

@@ -1,11 +1,15 @@
 /** Deno over a folder: `deno serve` with the permissions of the task in deno.json, and the task itself. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import type denoEntry from '../../functions/entry/deno.ts'
 import { fsStore } from '../../lib/store/fs.ts'
+import { s3Store } from '../../lib/store/s3.ts'
 import { REPOSITORY } from '../house/tools.ts'
+import { codeBlocks } from '../support/documents.ts'
+import { whyNot } from '../support/servers/binaries.ts'
+import { startMinio } from '../support/servers/minio.ts'
 import { copyWorkingTree } from '../support/working-copy.ts'
 import { startProcess, type Ended, type Running } from '../support/process.ts'
 import { SMOKE, SMOKE_ENV, type Runtime } from './smoke.ts'
@@ -54,7 +58,51 @@ afterAll(async () => runtime.stop())
 
 test.each(SMOKE)('Deno: $name', async ({ run }) => run(runtime))
 
+describe.skipIf(whyNot('minio') !== null)(`Deno over ${whyNot('minio') ?? 'MinIO'}`, () => {
+  let over_minio: Runtime
+  beforeAll(async () => {
+    const minio = await startMinio()
+    const { endpoint, region, bucket, keys } = minio
+    const env_file = join(folder, 'tidemark.env')
+    const env = {
+      ...SMOKE_ENV,
+      ARCO_STORAGE_BUCKET: `s3://${bucket}`,
+      AWS_ENDPOINT_URL_S3: endpoint,
+      AWS_REGION: region,
+      AWS_ACCESS_KEY_ID: keys.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: keys.secretAccessKey,
+    }
+    // As docs/deploy/deno.md has it: no leave to write anywhere, the variables in a file.
+    writeFileSync(
+      env_file,
+      Object.entries(env)
+        .map(([name, value]) => `${name}=${value}\n`)
+        .join(''),
+    )
+    const running = await serve([`--env-file=${env_file}`], {})
+    over_minio = {
+      base: running.base,
+      ask: fetch,
+      store: s3Store({ bucket, endpoint, region, credentials: keys }),
+      async stop() {
+        running.kill('SIGKILL')
+        await running.ended
+        await minio.stop()
+      },
+    }
+  }, START_MS)
+  afterAll(async () => over_minio.stop())
+
+  test.each(SMOKE)('$name', async ({ run }) => run(over_minio))
+})
+
 describe('permissions', () => {
+  test('docs/deploy/deno.md serves with the same', () => {
+    const page = codeBlocks('docs/deploy/deno.md', 'bash').find((code) => code.startsWith('deno serve'))
+    expect(page?.match(/--allow-\S+/g)).toEqual(PERMISSIONS)
+    expect(page).toContain(ENTRY)
+  })
+
   test('the task asks for those that are tested here, and for no other', () => {
     const { tasks } = JSON.parse(readFileSync(join(REPOSITORY, 'deno.json'), 'utf8'))
     const asked = String(tasks.start).match(/--allow-\S+/g)
