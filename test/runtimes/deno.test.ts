@@ -1,9 +1,9 @@
 /** Deno over a folder: `deno serve` with the permissions of the task in deno.json, and the task itself. */
-import type * as DenoEntry from '../../functions/entry/deno.ts'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
+import type denoEntry from '../../functions/entry/deno.ts'
 import { fsStore } from '../../lib/store/fs.ts'
 import { REPOSITORY } from '../house/tools.ts'
 import { copyWorkingTree } from '../support/working-copy.ts'
@@ -146,7 +146,7 @@ describe('the dev posture', () => {
 })
 
 /** The module that Deno serves uses nothing of Deno, so that a caller from elsewhere can be made up here. */
-async function entryInNode(): Promise<typeof DenoEntry> {
+async function entryInNode(): Promise<{ readonly default: typeof denoEntry }> {
   vi.stubEnv('ARCO_STORAGE_BUCKET', 'memory:')
   const before = new Map(SIGNALS.map((signal) => [signal, process.listeners(signal)]))
   try {

@@ -84,10 +84,10 @@ async function folderBucket(): Promise<Bucket> {
 const FORMS = Object.values(EVENTS)
 
 describe.each([
-  { name: 'MinIO', open: minioBucket, why: whyNot('minio') },
+  { name: whyNot('minio') ?? 'MinIO', open: minioBucket, why: whyNot('minio') },
   { name: 'a folder', open: folderBucket, why: null },
 ])('Lambda over $name', ({ open, why }) => {
-  describe.skipIf(why !== null)(`the smoke${why === null ? '' : `, skipped: ${why}`}`, () => {
+  describe.skipIf(why !== null)('the smoke', () => {
     let bucket: Bucket
     let handler: Handler
     beforeAll(async () => {
@@ -112,11 +112,14 @@ describe.each(FORMS)('an event of $name', (form) => {
     const response = responseOf((await handler(event)) as LambdaResult)
     return { status: response.status, headers: response.headers, body: await response.json() }
   }
-  async function request(path: string, init: RequestInit = {}): Promise<Request> {
-    const made = new Request(`${form.base}${path}`, init)
-    made.headers.set('authorization', `Bearer ${await userOf('acme')}`)
-    return made
-  }
+  const request = async (
+    path: string,
+    init: Omit<RequestInit, 'headers'> & { readonly headers?: Readonly<Record<string, string>> } = {},
+  ): Promise<Request> =>
+    new Request(`${form.base}${path}`, {
+      ...init,
+      headers: { authorization: `Bearer ${await userOf('acme')}`, ...init.headers },
+    })
 
   test('commits and replays, the body as text or in base64', async () => {
     const handler = await opened()
