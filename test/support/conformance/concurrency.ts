@@ -87,7 +87,10 @@ export function concurrencyScenarios(make: MakeStore, { woken }: Contention = { 
     expect(committed.map(({ version }) => version).toSorted((a, b) => a - b)).toEqual(
       Array.from({ length: 200 }, (_, version) => version),
     )
-    expect(['contention', 'reserved', 'stale_read_version']).toEqual(expect.arrayContaining([...refusals]))
+    // Attempts that run out after a reservation say that they cannot know (6.3); over a slow wire some do.
+    expect(['contention', 'outcome_unknown', 'reserved', 'stale_read_version']).toEqual(
+      expect.arrayContaining([...refusals]),
+    )
     const bucket = await at.bucket.all()
     for (const { version, payload } of committed) {
       expect(bucket[logKey(at.root, version)]).toBe(payload)
