@@ -7,14 +7,18 @@ import { BUCKET_FORMS, bucketText, parseBucket } from '../functions/bucket.ts'
 import { openStore } from '../functions/entry/stores.ts'
 import { certify, type Certification, type CertificationStep } from '../lib/store/certify.ts'
 
-const program = new Command('doctor')
-  .description(
-    'Find out whether a bucket honours conditional writes; without that, Tidemark does not write to it.',
-  )
-  .requiredOption('--bucket <url>', BUCKET_FORMS, process.env['ARCO_STORAGE_BUCKET'])
-  .option('--json', 'print the result as one JSON object')
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
-  .parse()
+const EXIT: Record<Certification['conclusion'], number> = { certified: 0, refused: 1, undecided: 2 }
+
+const LONGEST_ACTION = 'replace it with the old token'.length
+
+const MARKS: Record<CertificationStep['verdict'], string | null> = {
+  pass: 'ok  ',
+  warn: 'warn',
+  fail: 'FAIL',
+  undecided: '?   ',
+  // What follows a step that did not pass would prove nothing; the closing line says that it was left out.
+  not_run: null,
+}
 
 async function main({ bucket: text, json }: { bucket: string; json?: boolean }): Promise<number> {
   const bucket = parseBucket(text)
@@ -31,10 +35,7 @@ async function main({ bucket: text, json }: { bucket: string; json?: boolean }):
       return EXIT.certified
     }
     if (json !== true) process.stdout.write(`${bucketText(bucket)}\n`)
-    const result = await certify(
-      { ...driver, certification },
-      json === true ? {} : { onStep: (step) => void printStep(step) },
-    )
+    const result = await certify({ ...driver, certification }, json === true ? {} : { onStep: printStep })
     process.stdout.write(json === true ? `${JSON.stringify({ bucket: text, ...result })}\n` : closing(result))
     return EXIT[result.conclusion]
   } catch (error) {
@@ -42,23 +43,15 @@ async function main({ bucket: text, json }: { bucket: string; json?: boolean }):
   }
 }
 
-const EXIT: Record<Certification['conclusion'], number> = { certified: 0, refused: 1, undecided: 2 }
-
 function couldNotLook(why: string): number {
   process.stderr.write(`doctor: ${why}\n`)
   return EXIT.undecided
 }
 
-const MARKS: Record<CertificationStep['verdict'], string> = {
-  pass: 'ok  ',
-  warn: 'warn',
-  fail: 'FAIL',
-  undecided: '?   ',
-  not_run: '-   ',
-}
-
-function printStep({ id, verdict, action, detail }: CertificationStep): boolean {
-  return process.stdout.write(`${MARKS[verdict]}  ${id.padEnd(4)}  ${action.padEnd(32)}  ${detail}\n`)
+function printStep({ id, verdict, action, detail }: CertificationStep): void {
+  const mark = MARKS[verdict]
+  if (mark !== null)
+    process.stdout.write(`${mark}  ${id.padEnd(4)}  ${action.padEnd(LONGEST_ACTION)}  ${detail}\n`)
 }
 
 function closing({ conclusion, steps, if_match_style }: Certification): string {
@@ -71,11 +64,20 @@ function closing({ conclusion, steps, if_match_style }: Certification): string {
       }`
     case 'refused': {
       const failed = steps.find(({ verdict }) => verdict === 'fail')
-      return `\nRefused: this store would lose commits (${failed?.id ?? '?'}). The line marked FAIL can be forwarded to its vendor as it is.\n`
+      return `\nRefused: this store would lose commits (${failed?.id ?? '?'}). The steps after it were not run. The line marked FAIL can be forwarded to the vendor as it is.\n`
     }
     case 'undecided':
-      return '\nCould not look: the line marked ? says why. This says nothing about the store; try again when it is mended.\n'
+      return '\nCould not look: the line marked ? says why, and the steps after it were not run. This says nothing about how the store treats conditions; run it again once that is mended.\n'
   }
 }
+
+const program = new Command('doctor')
+  .description(
+    'Find out whether a bucket honours conditional writes; without that, Tidemark does not write to it.',
+  )
+  .requiredOption('--bucket <url>', BUCKET_FORMS, process.env['ARCO_STORAGE_BUCKET'])
+  .option('--json', 'print the result as one JSON object')
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
+  .parse()
 
 process.exitCode = await main(program.opts<{ bucket: string; json?: boolean }>())

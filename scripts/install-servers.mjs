@@ -44,8 +44,9 @@ function install({ name, module }) {
 
 const missing = SERVERS.filter(isMissing)
 const has_go = missing.length > 0 && spawnSync('go', ['version']).status === 0
-if (missing.length > 0 && !has_go) {
-  const names = missing.map(({ name }) => name).join(' and ')
+const absent = missing.filter(({ name }) => !existsSync(`${folder}/${name}${suffix}`))
+if (absent.length > 0 && !has_go) {
+  const names = absent.map(({ name }) => name).join(' and ')
   console.error(`Go is not installed: ${names} cannot be built, their tests are skipped.`)
 }
 if (has_go) {

@@ -26,7 +26,7 @@ export const STEPS: readonly Step[] = [
   { id: 'K-3', action: 'create it again if absent', is_required: true, check: refusesSecondCreate },
   { id: 'K-4', action: 'replace it with its token', is_required: true, check: replacesWithToken },
   { id: 'K-5', action: 'replace it with the old token', is_required: true, check: refusesOldToken },
-  { id: 'K-6', action: 'replace a key that does not exist', is_required: true, check: refusesMissingKey },
+  { id: 'K-6', action: 'replace what does not exist', is_required: true, check: refusesMissingKey },
   { id: 'K-7', action: `${RACERS} create one new key at once`, is_required: true, check: oneCreateWins },
   { id: 'K-8', action: `${RACERS} replace one object at once`, is_required: true, check: oneReplaceWins },
   { id: 'K-9', action: 'put with a wrong digest', is_required: false, check: verifiesDigest },
@@ -41,7 +41,10 @@ async function createsNew(run: CertifyRun): Promise<Verdict> {
   if (before !== null) return before
   const bytes = run.freshBytes()
   const result = await run.put(key, bytes, 'doesNotExist')
-  if (result.outcome === 'ok') run.main = { key, bytes, first: result.token, token: result.token }
+  if (result.outcome === 'ok') {
+    run.main = { key, bytes, first: result.token, token: result.token }
+    return passed('created')
+  }
   return expectOutcome(result, 'ok', `A put with ${run.conditions().create} must create a new key.`)
 }
 

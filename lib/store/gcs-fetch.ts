@@ -111,7 +111,7 @@ export function gcsFetchStore(options: GcsFetchOptions): MaintenanceStore & Cert
     } catch (error) {
       // A refusal, or the source of the tokens; the latter may also be unavailable.
       if (error instanceof StoreError) return putWithoutCredentials(error)
-      return request.signal?.aborted === true ? { outcome: 'unknown' } : classifyPutFailure(error)
+      return request.signal?.aborted === true ? { outcome: 'unknown' } : classifyPutFailure(key, error)
     }
   }
 

@@ -154,7 +154,7 @@ export function gcsStore(options: GcsOptions): MaintenanceStore & Certifiable {
         if (error instanceof StoreError) return putWithoutCredentials(error)
         const reply = replyOf(error)
         if (reply !== null) return classifyPutRefusal(key, reply, precondition)
-        if (!isRedirect(error)) return classifyPutFailure(error)
+        if (!isRedirect(error)) return classifyPutFailure(key, error)
         throw new StoreError('misconfigured', key, 'the store redirects to another address', { cause: error })
       }
     },
@@ -251,8 +251,8 @@ function createStorage({ endpoint, key_file, timeout_ms }: GcsOptions): Storage 
     ...(endpoint === undefined ? {} : { apiEndpoint: endpoint, projectId: 'none' }),
     ...(key_file === undefined ? {} : { keyFilename: key_file, useAuthWithCustomEndpoint: true }),
   })
-  // Where STORAGE_EMULATOR_HOST is set, the SDK takes its text for this, whether it has the API's path or not.
-  if (endpoint !== undefined) storage.baseUrl = `${endpoint}/storage/v1`
+  // The SDK takes STORAGE_EMULATOR_HOST for the whole address of the JSON API, and only for reads: uploads go elsewhere.
+  if (endpoint !== undefined) storage.baseUrl = `${endpoint.replace(/\/+$/, '')}/storage/v1`
   return storage
 }
 

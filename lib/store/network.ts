@@ -25,8 +25,10 @@ const NOT_SENT_CODES: ReadonlySet<string> = new Set([
 ])
 
 /** What a put that ended in an exception came to: `no_effect` only when certainly nothing was sent. */
-export function classifyPutFailure(error: unknown): PutResult {
-  return wasNeverSent(error) ? { outcome: 'no_effect' } : { outcome: 'unknown' }
+export function classifyPutFailure(key: string, error: unknown): PutResult {
+  return wasNeverSent(error)
+    ? { outcome: 'no_effect', cause: readFailure(key, error) }
+    : { outcome: 'unknown' }
 }
 
 /** Looks through `cause`, where fetch hides the system's error, and through the errors of several addresses. */
@@ -46,7 +48,7 @@ function isNeverSentCode(code: string, error: object): boolean {
   return UNCONNECTED_CODES.has(code) && CONNECTING_CALLS.has(String(call))
 }
 
-/** A read that ended in an exception: the store did not answer, or not to the end. */
+/** A call that ended in an exception: the store did not answer, or not to the end. */
 export function readFailure(key: string, cause: unknown): StoreError {
   return cause instanceof StoreError
     ? cause
@@ -73,7 +75,9 @@ function hasCause(error: unknown): error is { readonly cause: unknown } {
  * `no_effect`; one that refuses is thrown.
  */
 export function putWithoutCredentials(error: unknown): PutResult {
-  if (error instanceof StoreError && error.code === 'unavailable') return { outcome: 'no_effect' }
+  if (error instanceof StoreError && error.code === 'unavailable') {
+    return { outcome: 'no_effect', cause: error }
+  }
   throw error
 }
 

@@ -105,7 +105,9 @@ export function s3FetchStore(options: S3FetchOptions): MaintenanceStore & Certif
     } catch (error) {
       // Only the source of the credentials throws one.
       if (error instanceof StoreError) return putWithoutCredentials(error)
-      return request.signal?.aborted === true ? { outcome: 'unknown' } : classifyPutFailure(error)
+      return request.signal?.aborted === true
+        ? { outcome: 'unknown' }
+        : classifyPutFailure(request.key, error)
     }
     return classifyPut(request.key, answer.reply, precondition, format)
   }

@@ -144,7 +144,7 @@ export function s3Store(options: S3Options): MaintenanceStore & Certifiable {
       )
     } catch (error) {
       if (error instanceof StoreError) return putWithoutCredentials(error)
-      return signal?.aborted === true ? { outcome: 'unknown' } : classifyPutFailure(error)
+      return signal?.aborted === true ? { outcome: 'unknown' } : classifyPutFailure(input.Key, error)
     }
     return classifyPut(input.Key, answer.reply, precondition, format)
   }

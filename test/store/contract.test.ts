@@ -8,18 +8,18 @@ import type { MaintenanceStore } from '../../lib/store/types.ts'
 import { withWire } from '../support/contract/ambiguous-puts.ts'
 import type { ContractStore } from '../support/contract/row.ts'
 import { CONTRACT_IDS, CONTRACT_ROWS, contractContext, storeContract } from '../support/store-contract.ts'
-import { STORE_COLUMNS } from '../support/store-columns.ts'
+import { columnName, STORE_COLUMNS } from '../support/store-columns.ts'
 import { folderStore } from '../support/stores.ts'
 
 const MEMORY: readonly (MemoryOptions & { readonly name: string })[] = [
-  { name: 'memory, counter tokens, plain', tokens: 'counter', token_format: 'plain' },
-  { name: 'memory, counter tokens, reference', tokens: 'counter', token_format: 'reference' },
-  { name: 'memory, content tokens, plain', tokens: 'content', token_format: 'plain' },
-  { name: 'memory, content tokens, reference', tokens: 'content', token_format: 'reference' },
+  { name: 'counter tokens, plain', tokens: 'counter', token_format: 'plain' },
+  { name: 'counter tokens, reference', tokens: 'counter', token_format: 'reference' },
+  { name: 'content tokens, plain', tokens: 'content', token_format: 'plain' },
+  { name: 'content tokens, reference', tokens: 'content', token_format: 'reference' },
 ]
 
 for (const { name, ...options } of MEMORY) {
-  storeContract(name, () => memoryContract(options), {
+  storeContract(`${columnName('memory')}, ${name}`, () => memoryContract(options), {
     has_content_tokens: options.tokens === 'content',
     not_applicable: STORE_COLUMNS.memory.not_applicable,
   })
@@ -27,7 +27,7 @@ for (const { name, ...options } of MEMORY) {
 
 for (const token_format of ['plain', 'reference'] as const) {
   storeContract(
-    `folder, ${token_format}`,
+    `${columnName('folder')}, ${token_format}`,
     () => {
       const { folder, close } = folderStore()
       const store = fsStore(folder, { token_format })

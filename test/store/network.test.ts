@@ -37,7 +37,9 @@ describe('a put that ended in', () => {
       ),
     },
   ])('$name had no effect', ({ error }) => {
-    expect(classifyPutFailure(error)).toEqual({ outcome: 'no_effect' })
+    const put = classifyPutFailure('k', error)
+    expect(put).toEqual({ outcome: 'no_effect', cause: expect.any(StoreError) })
+    expect(put).toMatchObject({ cause: { code: 'unavailable', key: 'k' } })
   })
 
   test.each([
@@ -60,7 +62,7 @@ describe('a put that ended in', () => {
     { name: 'something that is no error', error: 'ECONNREFUSED' },
     { name: 'nothing', error: undefined },
   ])('$name is unknown', ({ error }) => {
-    expect(classifyPutFailure(error)).toEqual({ outcome: 'unknown' })
+    expect(classifyPutFailure('k', error)).toEqual({ outcome: 'unknown' })
   })
 })
 
@@ -68,7 +70,7 @@ describe('without credentials', () => {
   test('a put had no effect when their source is away, and is thrown when it refuses', () => {
     const away = new StoreError('unavailable', 'k', 'away')
     const refused = new StoreError('denied', 'k', 'refused')
-    expect(putWithoutCredentials(away)).toEqual({ outcome: 'no_effect' })
+    expect(putWithoutCredentials(away)).toEqual({ outcome: 'no_effect', cause: away })
     expect(() => putWithoutCredentials(refused)).toThrow(refused)
     expect(() => putWithoutCredentials(new TypeError('a bug'))).toThrow('a bug')
   })

@@ -18,7 +18,7 @@ import { startWorker } from '../support/servers/workerd.ts'
 import type { Dialect, WireBench } from '../support/wire-bench.ts'
 import type { RowResult } from '../support/workerd/contract-worker.ts'
 
-const RUNS = Number(process.env['TIDEMARK_PROOF_RUNS'] ?? 25)
+const RUNS = Number(process.env['TIDEMARK_PROOF_RUNS'] ?? 15)
 
 /** Runs one seed; null, or what went wrong. */
 interface Bench {

@@ -1,4 +1,5 @@
 /** One workspace for tests of the projection: a memory store, a clock that moves only when told, ids that repeat. */
+import { expect } from 'vitest'
 import { createEnvironment } from '../../functions/environment.ts'
 import { run, type Environment } from '../../lib/protocol/run.ts'
 import type { Note, Protocol } from '../../lib/protocol/effects.ts'
@@ -156,4 +157,9 @@ function timePart(now_ms: number): string {
     text = (CROCKFORD[rest % 32] ?? '') + text
   }
   return text
+}
+
+/** Matches the error of a broken stored object of this class. */
+export function isObjectCorrupt(object_class: string): object {
+  return expect.objectContaining({ reason: 'object_corrupt', object_class }) as object
 }

@@ -55,7 +55,7 @@ const R2 = {
 
 /** In the order of docs/stores.md. */
 export const STORE_COLUMNS = {
-  memory: { driver: 'memory.ts', server: 'none', not_applicable: NO_SERVICE },
+  memory: { driver: 'memory.ts', server: 'nothing', not_applicable: NO_SERVICE },
   folder: { driver: 'fs.ts', server: 'a folder', not_applicable: NO_SERVICE },
   s3_minio: {
     driver: 's3.ts (AWS SDK)',

@@ -4,7 +4,7 @@
  */
 import { ulidTime_ms } from '../ids.ts'
 import { isValidKey } from '../paths.ts'
-import { formatDate, fromMs } from './events/instant.ts'
+import { DAY_MS, formatDate, fromMs } from './events/instant.ts'
 import type { LedgerEvent } from './events/kinds.ts'
 
 const LEDGER = 'ledger/orchestration'
@@ -15,8 +15,24 @@ const LEDGER = 'ledger/orchestration'
  */
 export function eventPath(event: Pick<LedgerEvent, 'event_id' | 'timestamp'>): string {
   const id_ms = ulidTime_ms(event.event_id)
-  const date = formatDate(id_ms === null ? event.timestamp : fromMs(id_ms))
+  const date = id_ms === null ? formatDate(event.timestamp) : ledgerDate(id_ms)
   return `${LEDGER}/${date}/${event.event_id}.json`
+}
+
+/** UTC dates by days since 1970. A rebuild asks for the same few a million times. */
+const dates = new Map<number, string>()
+const DATES_MAX = 10_000
+
+/** The date under which an id of this time is stored. */
+export function ledgerDate(epoch_ms: number): string {
+  const day = Math.floor(epoch_ms / DAY_MS)
+  let date = dates.get(day)
+  if (date === undefined) {
+    date = formatDate(fromMs(day * DAY_MS))
+    if (dates.size >= DATES_MAX) dates.clear()
+    dates.set(day, date)
+  }
+  return date
 }
 
 /** The event id in a ledger path, or null when it is none (4.3). The date is only checked for its shape. */

@@ -178,7 +178,7 @@ function callOf(method: string, url: URL): GcsCall & { readonly bucket: string }
     const kind = method === 'DELETE' ? 'delete' : url.searchParams.get('alt') === 'media' ? 'media' : 'get'
     return { kind, bucket, key: decodeURIComponent(key) }
   }
-  throw new ApiError(404, 'notFound', `no such call: ${method} ${url.pathname}`)
+  throw new ApiError(404, 'noSuchCall', `no such call: ${method} ${url.pathname}`)
 }
 
 /** Generation preconditions, which every method has. `0` means that there is no live object. */

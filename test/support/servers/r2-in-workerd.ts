@@ -5,7 +5,6 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { build } from 'esbuild'
 import { Miniflare } from 'miniflare'
 import { afterAll, beforeAll } from 'vitest'
 import { ABORTED, unlessAborted } from '../../../lib/store/network.ts'
@@ -20,6 +19,9 @@ import {
 } from '../../../lib/store/types.ts'
 import { REPOSITORY } from '../../house/tools.ts'
 import type { MakeStore } from '../stores.ts'
+import { bundleForWorkerd } from './workerd.ts'
+
+const WORKER = join(REPOSITORY, 'test/support/workerd/store-worker.ts')
 
 const LINE_FEED = 10
 
@@ -53,8 +55,7 @@ export interface R2InWorkerd {
 export async function startR2InWorkerd(): Promise<R2InWorkerd> {
   const folder = mkdtempSync(join(PARENT, 'tidemark-r2-'))
   const miniflare = new Miniflare({
-    modules: true,
-    script: await bundled('test/support/servers/r2-worker.ts'),
+    modules: [{ type: 'ESModule', path: 'worker.js', contents: await bundleForWorkerd(WORKER) }],
     compatibilityDate: '2026-07-01',
     host: '127.0.0.1',
     port: 0,
@@ -94,18 +95,6 @@ export function useR2InWorkerd(): MakeStore {
     store: scopedMaintenanceStore(r2.store, { tenant: 'test', workspace: String(stores++) }),
     close: () => undefined,
   })
-}
-
-/** A module and all that it imports as one text, with the conditions that Workers are bundled with. */
-async function bundled(entry: string): Promise<string> {
-  const { outputFiles } = await build({
-    entryPoints: [join(REPOSITORY, entry)],
-    bundle: true,
-    write: false,
-    format: 'esm',
-    conditions: ['workerd', 'worker', 'browser'],
-  })
-  return outputFiles[0]?.text ?? ''
 }
 
 type Send = (

@@ -9,13 +9,17 @@ export interface Worker {
   stop(): Promise<void>
 }
 
-/** Bundle a module worker and start it. `with_node` is for assertions of tests, never for what is deployed. */
-export async function startWorker(
+/** `with_node` is for assertions of tests, never for what is deployed. */
+export interface WorkerOptions {
+  readonly with_node?: boolean
+}
+
+/** Bundle a module worker and all that it imports. */
+export async function bundleForWorkerd(
   entry: string,
-  options: { readonly with_node?: boolean } = {},
-): Promise<Worker> {
-  const { with_node = false } = options
-  const bundle = await build({
+  { with_node = false }: WorkerOptions = {},
+): Promise<string> {
+  const { outputFiles } = await build({
     entryPoints: [entry],
     bundle: true,
     write: false,
@@ -27,8 +31,15 @@ export async function startWorker(
     external: with_node ? ['node:*'] : [],
     logLevel: 'error',
   })
+  return outputFiles[0]?.text ?? ''
+}
+
+/** Bundle a module worker and start it. */
+export async function startWorker(entry: string, options: WorkerOptions = {}): Promise<Worker> {
+  const { with_node = false } = options
+  const contents = await bundleForWorkerd(entry, options)
   const miniflare = new Miniflare({
-    modules: [{ type: 'ESModule', path: 'worker.js', contents: bundle.outputFiles[0]?.text ?? '' }],
+    modules: [{ type: 'ESModule', path: 'worker.js', contents }],
     compatibilityDate: '2026-07-01',
     compatibilityFlags: with_node ? ['nodejs_compat'] : [],
     r2Buckets: ['BUCKET'],

@@ -1,7 +1,7 @@
 /** From a value in memory to a cell of a file, and back (spec/projections.md 5–8). Both directions refuse what does not fit. */
 import { JsonError, parseJson, stringifyJson } from '../../json.ts'
 import { compareBytes } from '../byte-order.ts'
-import { floorMs, fromMs, type Instant } from '../events/instant.ts'
+import { fromMs, type Instant } from '../events/instant.ts'
 import { Mismatch, NOTHING_REPEATED } from '../events/schema.ts'
 import type { Column } from '../tables/columns.ts'
 import { ParquetError } from './parquet-reader.ts'
@@ -25,7 +25,7 @@ export function cellWriter(place: string, column: Column<unknown>): (value: unkn
 function valueWriter({ stored, meaning }: Column<unknown>): (value: unknown) => Cell | undefined {
   switch (meaning.kind) {
     case 'time':
-      return (value) => (typeof value === 'bigint' ? BigInt(floorMs(value)) : undefined)
+      return (value) => (typeof value === 'bigint' ? floored(value) : undefined)
     case 'json':
       return (value) =>
         meaning.empty_is_null && isEmpty(value) ? null : stringifyJson(meaning.codec.encode(sortedMap(value)))
@@ -49,6 +49,14 @@ function valueWriter({ stored, meaning }: Column<unknown>): (value: unknown) => 
     case 'Int64':
       return (value) => (typeof value === 'bigint' && BigInt.asIntN(64, value) === value ? value : undefined)
   }
+}
+
+const NS_PER_MS = 1_000_000n
+
+/** Whole milliseconds, rounded towards the past. */
+function floored(instant: Instant): bigint {
+  const truncated = instant / NS_PER_MS
+  return instant < 0n && truncated * NS_PER_MS !== instant ? truncated - 1n : truncated
 }
 
 function isU32(value: unknown): value is number {

@@ -3,10 +3,9 @@
  * megabytes of strings (correctness.md P17). Nearly every path follows from its event id, which is a ULID of 128 bits;
  * the few others are kept as texts.
  */
-import { isUlid } from '../../ids.ts'
 import { compareBytes } from '../byte-order.ts'
-import { DAY_MS, formatDate, fromMs } from '../events/instant.ts'
-import { eventIdOfPath } from '../paths.ts'
+import { eventIdOfPath, ledgerDate } from '../paths.ts'
+import { pathProblem } from './load-events.ts'
 
 /** Distinct events, ascending by id. Of several paths with one id the one listed first. */
 export interface EventList {
@@ -17,6 +16,8 @@ export interface EventList {
   idAt(index: number): string
   /** The paths at `[from, to)`. */
   paths(from: number, to: number): string[]
+  /** The list as bytes, a bounded number of events at a time: equal lists give equal bytes. */
+  blocks(): Generator<Uint8Array>
 }
 
 /** How many events of a list lie at or below an id. They are its beginning. */
@@ -32,10 +33,11 @@ export function countThrough(list: EventList, event_id: string | null): number {
   return low
 }
 
-/** Collects paths, each of which must be one of an event. */
+/** Collects paths. */
 export interface EventListBuilder {
   readonly listed: number
-  add(path: string): void
+  /** False, and nothing is added, when the path cannot be one of an event. */
+  add(path: string): boolean
   build(): EventList
 }
 
@@ -53,16 +55,17 @@ export function eventListBuilder(): EventListBuilder {
       return listed
     },
     add(path) {
-      const id = plainId(path)
-      if (id === null) {
-        odd.push({ path, id: eventIdOfPath(path) ?? '', place: listed })
-      } else {
-        if ((count + 1) * WORDS > words.length) words = grown(words)
-        writeUlid(words, count * WORDS, id)
+      if ((count + 1) * WORDS > words.length) words = grown(words)
+      if (writePlain(words, count * WORDS, path)) {
         words[count * WORDS + 4] = listed
         count += 1
+      } else {
+        const id = pathProblem(path) === null ? eventIdOfPath(path) : null
+        if (id === null) return false
+        odd.push({ path, id, place: listed })
       }
       listed += 1
+      return true
     },
     build: () => buildList(words, count, odd, listed),
   }
@@ -100,6 +103,16 @@ function buildList(words: Uint32Array, count: number, odd: readonly OddPath[], l
     duplicates: listed - length,
     idAt,
     pathAt,
+    *blocks() {
+      // Where the path follows from the id, the id says it all.
+      const nameAt = (index: number): string =>
+        typeof entries?.[index] === 'object' ? pathAt(index) : idAt(index)
+      for (let from = 0; from < length; from += BLOCK_EVENTS) {
+        const to = Math.min(from + BLOCK_EVENTS, length)
+        const names = Array.from({ length: to - from }, (_, offset) => nameAt(from + offset))
+        yield new TextEncoder().encode(`${names.join('\n')}\n`)
+      }
+    },
     paths: (from, to) =>
       Array.from({ length: Math.max(0, Math.min(to, length) - from) }, (_, offset) => pathAt(from + offset)),
   }
@@ -162,49 +175,52 @@ function merged(words: Uint32Array, plain: Uint32Array, texts: readonly OddPath[
   return [...entries, ...texts.slice(next)]
 }
 
-const ID_FROM = 'ledger/orchestration/2026-02-21/'.length
+/** Events of one block. */
+const BLOCK_EVENTS = 10_000
+
+const LEDGER = 'ledger/orchestration/'
+const ID_FROM = LEDGER.length + '2026-02-21/'.length
 const ID_CHARS = 26
 const PLAIN_CHARS = ID_FROM + ID_CHARS + '.json'.length
 
-/** The id of a path that follows from it, else null. */
-function plainId(path: string): string | null {
-  if (path.length !== PLAIN_CHARS) return null
-  const id = path.slice(ID_FROM, ID_FROM + ID_CHARS)
-  return isUlid(id) && pathOfUlid(id) === path ? id : null
+/** Write the id of a path that follows from it. False: it does not, or is no ULID as they are written. */
+function writePlain(words: Uint32Array, from: number, path: string): boolean {
+  if (path.length !== PLAIN_CHARS || !path.startsWith(LEDGER) || !path.endsWith('.json')) return false
+  if (path.charCodeAt(ID_FROM - 1) !== SLASH || (DIGIT_OF[path.charCodeAt(ID_FROM)] ?? 32) > 7) return false
+  let time_ms = 0
+  for (let at = 0; at < ID_CHARS; at++) {
+    const digit = DIGIT_OF[path.charCodeAt(ID_FROM + at)] ?? 32
+    if (digit > 31) return false
+    if (at < 10) time_ms = time_ms * 32 + digit
+  }
+  if (!path.startsWith(ledgerDate(time_ms), LEDGER.length)) return false
+  writeUlid(words, from, path, ID_FROM)
+  return true
 }
+
+const SLASH = 0x2f
 
 function pathOfUlid(id: string): string {
   let time_ms = 0
   for (let at = 0; at < 10; at++) time_ms = time_ms * 32 + (DIGIT_OF[id.charCodeAt(at)] ?? 0)
-  return `ledger/orchestration/${dateOf(Math.floor(time_ms / DAY_MS))}/${id}.json`
-}
-
-/** Dates by day since 1970: lists name few of them, and often. */
-const dates = new Map<number, string>()
-
-function dateOf(day: number): string {
-  let date = dates.get(day)
-  if (date === undefined) {
-    date = formatDate(fromMs(day * DAY_MS))
-    if (dates.size > 100_000) dates.clear()
-    dates.set(day, date)
-  }
-  return date
+  return `ledger/orchestration/${ledgerDate(time_ms)}/${id}.json`
 }
 
 const CROCKFORD = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
 
-const DIGIT_OF: readonly number[] = Array.from({ length: 128 }, (_, code) =>
-  Math.max(0, CROCKFORD.indexOf(String.fromCharCode(code))),
-)
+/** By character code; 32 for what is no digit. */
+const DIGIT_OF = Uint8Array.from(
+  { length: 128 },
+  (_, code) => CROCKFORD.indexOf(String.fromCharCode(code)) & 63,
+).map((digit) => Math.min(digit, 32))
 
 /** 26 characters of five bits, of which the first two bits are zero, into four words. */
-function writeUlid(words: Uint32Array, from: number, id: string): void {
+function writeUlid(words: Uint32Array, from: number, text: string, offset: number): void {
   let word = 0
   let bits = 0
   let pending = 0
   for (let at = 0; at < ID_CHARS; at++) {
-    const digit = DIGIT_OF[id.charCodeAt(at)] ?? 0
+    const digit = DIGIT_OF[text.charCodeAt(offset + at)] ?? 0
     const width = at === 0 ? 3 : 5
     const free = 32 - bits
     if (width < free) {

@@ -82,7 +82,7 @@ const ManifestDocument = z
     published_at: Time,
     watermarks: Watermarks,
     base_snapshot: BaseSnapshot,
-    l0_deltas: z.array(Delta),
+    l0_deltas: z.array(Delta).readonly(),
     l0_count: Count,
     l0_limits: Limits,
     publication_witness: maybe(Witness),

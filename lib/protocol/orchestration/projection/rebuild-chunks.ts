@@ -4,8 +4,8 @@
  * finished ones by their hashes and goes on behind them; what it writes is the same, byte for byte, whoever runs it, so
  * that two runs of one rebuild help each other.
  *
- *     chunk-000000.json   a record: the artifacts of chunk 0, how far it went, the hash of the record before
- *     runs.{hash}.parquet, deletions.{hash}.json, …   named by their content; chunks may share them
+ *     chunk-000000.json   a record: what chunk 0 came to, where its layer is, the hash of the record before
+ *     layer.{hash}.json   what it changed, named by its content
  */
 import * as z from 'zod'
 import { all, sha256, type Protocol } from '../../effects.ts'
@@ -13,14 +13,13 @@ import { StoredObjectError } from '../../stored-error.ts'
 import { replayFold, type Layer } from '../fold/layers.ts'
 import type { FoldSettings, FoldState } from '../fold/state.ts'
 import { rebuildFolder } from '../paths.ts'
-import { ArtifactRef } from './artifact.ts'
+import { ArtifactRef, batchesOf, newArtifacts, pathOf, readArtifacts } from './artifact.ts'
+import { decodeLayer, encodeLayer } from './chunk-layer.ts'
 import { Count, maybe, SafeCount } from './document-parts.ts'
-import { documentOp, prettyBytes, toDocument, type DocumentKind, type Printable } from './documents.ts'
-import { CHUNK_RECORD_BYTES_MAX } from './limits.ts'
-import { readLayers } from './load.ts'
+import { documentOp, prettyBytes, toDocument, type DocumentKind } from './documents.ts'
+import { ARTIFACT_BYTES_MAX, CHUNK_RECORD_BYTES_MAX } from './limits.ts'
 import { putOnce } from './put-once.ts'
-import { printRef, printTableRefs, TableRefs } from './table-refs.ts'
-import { layerFiles, splitFiles, writeFiles, type LayerWriter } from './write-layer.ts'
+import { printRef } from './table-refs.ts'
 
 const ChunkRecord = z.object({
   schema_version: z.literal(1),
@@ -35,8 +34,7 @@ const ChunkRecord = z.object({
   quarantined: z.array(z.object({ path: z.string(), offset: SafeCount, detail: z.string() })),
   /** Where retention stood: the next chunk goes on from there. */
   frontier_ms: maybe(z.int()),
-  tables: TableRefs,
-  deletions: ArtifactRef,
+  layer: ArtifactRef,
 })
 /** What a chunk came to, and where it is. */
 export type ChunkRecord = Readonly<z.output<typeof ChunkRecord>>
@@ -59,6 +57,8 @@ export const NO_CHUNKS: FinishedChunks = { records: [], last_hash: null }
 
 /** Records that are read together when looking how far a rebuild has come. */
 const RECORDS_TOGETHER = 32
+/** Layers that are read together: each is megabytes. */
+const LAYERS_TOGETHER = 4
 
 /** How far a rebuild has come: records by known key, up to the first that is missing or does not follow. */
 export function* readChunks(rebuild_id: string, count_max: number): Protocol<FinishedChunks> {
@@ -81,16 +81,22 @@ export function* readChunks(rebuild_id: string, count_max: number): Protocol<Fin
   return { records, last_hash }
 }
 
-/** The state at the end of the finished chunks; null when one of their artifacts is missing or broken. */
+/** The state at the end of the finished chunks; null when one of their layers is missing or broken. */
 export function* restore(
   { records }: FinishedChunks,
   fold: FoldSettings,
   reads_max: number,
 ): Protocol<FoldState | null> {
   const replay = replayFold(fold)
+  const wanted = records.map(({ layer }) => ({
+    object_class: 'rebuild_chunk' as const,
+    ref: layer,
+    bytes_max: ARTIFACT_BYTES_MAX,
+  }))
   try {
-    for (const { tables, deletions } of records) {
-      for (const layer of yield* readLayers([{ tables, deletions }], reads_max)) replay.next(layer)
+    for (const batch of batchesOf(wanted, Math.min(reads_max, LAYERS_TOGETHER))) {
+      const contents = yield* readArtifacts(batch)
+      contents.forEach((bytes, index) => replay.next(decodeLayer(pathOf(batch[index]?.ref ?? ''), bytes)))
     }
   } catch (error) {
     if (error instanceof StoredObjectError) return null
@@ -99,34 +105,32 @@ export function* restore(
   return replay.end(records.at(-1)?.frontier_ms ?? null)
 }
 
-/** Write what a chunk changed, then its record. False: the key holds another record, and this run keeps no chunks. */
+/** What a record says of a chunk besides where it is. */
+export type ChunkFacts = Omit<ChunkRecord, 'schema_version' | 'index' | 'previous' | 'layer'>
+
+/** Write what a chunk changed, then its record. Null: a key holds something else, and this run keeps no chunks. */
 export function* writeChunk(
   rebuild_id: string,
   finished: FinishedChunks,
   layer: Layer,
-  about: Pick<
-    ChunkRecord,
-    'event_count' | 'applied' | 'no_effect' | 'duplicate' | 'quarantined' | 'frontier_ms'
-  >,
-  writer: LayerWriter,
+  facts: ChunkFacts,
 ): Protocol<FinishedChunks | null> {
-  const written = yield* writeFiles(rebuildFolder(rebuild_id), layerFiles(layer, true), writer)
-  if (written === null) return null
-  const { tables, deletions } = splitFiles(written)
-  if (deletions === null) throw new Error('a chunk has its deletions')
+  const folder = rebuildFolder(rebuild_id)
+  const [artifact] = yield* newArtifacts(folder, [{ file: 'layer.json', bytes: encodeLayer(layer) }])
+  if (artifact === undefined) throw new Error('one file is one artifact')
   const index = finished.records.length
   const record: ChunkRecord = {
     schema_version: 1,
     index,
     previous: finished.last_hash,
-    ...about,
-    tables,
-    deletions,
+    ...facts,
+    layer: artifact.ref,
   }
   const bytes = encodeRecord(record)
-  // Crash here: artifacts that no record names. The next run writes the same ones again.
-  const taken = yield* putOnce([{ path: recordPath(rebuild_id, index), bytes }], 1)
-  if (taken.length > 0) return null
+  const layers_taken = yield* putOnce([{ path: artifact.ref.path, bytes: artifact.bytes }], 1)
+  // Crash here: a layer that no record names. The next run writes the same one again.
+  const records_taken = yield* putOnce([{ path: recordPath(rebuild_id, index), bytes }], 1)
+  if (layers_taken.length + records_taken.length > 0) return null
   return { records: [...finished.records, record], last_hash: `sha256:${yield* sha256(bytes)}` }
 }
 
@@ -134,20 +138,17 @@ function recordPath(rebuild_id: string, index: number): string {
   return `${rebuildFolder(rebuild_id)}/chunk-${String(index).padStart(6, '0')}.json`
 }
 
-function encodeRecord(record: ChunkRecord): Uint8Array {
-  const { previous, frontier_ms, tables, deletions, quarantined, ...counts } = record
-  const document: Printable = {
-    schema_version: counts.schema_version,
-    index: counts.index,
+function encodeRecord({ previous, frontier_ms, layer, ...record }: ChunkRecord): Uint8Array {
+  return prettyBytes({
+    schema_version: record.schema_version,
+    index: record.index,
     previous: previous ?? undefined,
-    event_count: counts.event_count,
-    applied: counts.applied,
-    no_effect: counts.no_effect,
-    duplicate: counts.duplicate,
-    quarantined,
+    event_count: record.event_count,
+    applied: record.applied,
+    no_effect: record.no_effect,
+    duplicate: record.duplicate,
+    quarantined: record.quarantined,
     frontier_ms: frontier_ms ?? undefined,
-    tables: printTableRefs(tables),
-    deletions: printRef(deletions),
-  }
-  return prettyBytes(document)
+    layer: printRef(layer),
+  })
 }

@@ -28,7 +28,7 @@ import { Refused, type RefusedEvent } from './outcomes.ts'
 import { POINTER_PATH } from '../paths.ts'
 import { publish, type Published } from './publish.ts'
 import { addQuarantined } from './quarantine.ts'
-import { readChunks, restore, writeChunk, type ChunkRecord, type FinishedChunks } from './rebuild-chunks.ts'
+import { readChunks, restore, writeChunk, type ChunkFacts, type FinishedChunks } from './rebuild-chunks.ts'
 import { isOverBudget, noteProgress, refuseTogether, type Rebuild } from './rebuild-work.ts'
 import type { Revision } from './revision.ts'
 import { atStoredPrecision } from './stored-precision.ts'
@@ -101,7 +101,7 @@ interface Counts {
 interface FoldedList {
   readonly state: FoldState
   readonly counts: Counts
-  readonly quarantined: readonly ChunkRecord['quarantined'][number][]
+  readonly quarantined: readonly ChunkFacts['quarantined'][number][]
   readonly remaining: number
 }
 
@@ -123,7 +123,7 @@ function* foldList(it: Rebuild, mode: TombstoneMode): Protocol<FoldedList> {
   const { state } = begun
   let { finished }: { finished: FinishedChunks | null } = begun
   const counts: Counts = { applied: 0, no_effect: 0, duplicate: 0 }
-  const quarantined: ChunkRecord['quarantined'][number][] = []
+  const quarantined: ChunkFacts['quarantined'][number][] = []
   for (const record of finished?.records ?? []) addCounts(counts, quarantined, record)
   for (let from = (finished?.records.length ?? 0) * size; from < length; from += size) {
     const to = Math.min(from + size, length)
@@ -133,7 +133,8 @@ function* foldList(it: Rebuild, mode: TombstoneMode): Protocol<FoldedList> {
       const layer = takeDelta(state)
       const frontier_ms = state.retention?.frontier_ms ?? null
       if (finished !== null) {
-        finished = yield* writeChunk(it.rebuild_id, finished, layer, { ...chunk, frontier_ms }, session)
+        yield* keepAlive(session.authority)
+        finished = yield* writeChunk(it.rebuild_id, finished, layer, { ...chunk, frontier_ms })
       }
     }
     yield* noteProgress(it, { folded: to, published: 0 })
@@ -156,12 +157,9 @@ function* resume(
   return state === null ? { finished: null, state: loadState(fold_settings) } : { finished, state }
 }
 
-type Chunk = Omit<
-  ChunkRecord,
-  'schema_version' | 'index' | 'previous' | 'tables' | 'deletions' | 'frontier_ms'
->
+type Chunk = Omit<ChunkFacts, 'frontier_ms'>
 
-function addCounts(counts: Counts, quarantined: ChunkRecord['quarantined'][number][], chunk: Chunk): void {
+function addCounts(counts: Counts, quarantined: ChunkFacts['quarantined'][number][], chunk: Chunk): void {
   counts.applied += chunk.applied
   counts.no_effect += chunk.no_effect
   counts.duplicate += chunk.duplicate

@@ -123,9 +123,9 @@ function addPaths(reader: ListReader, path: string, bytes: Uint8Array): void {
   const add = (event_path: string): void => {
     if (reader.builder.listed >= REBUILD_PATHS_MAX)
       throw invalid(path, `expected at most ${REBUILD_PATHS_MAX} paths`)
+    if (reader.builder.add(event_path)) return
     const problem = pathProblem(event_path)
-    if (problem === null) reader.builder.add(event_path)
-    else addRefusal(reader.refusals, problem)
+    if (problem !== null) addRefusal(reader.refusals, problem)
   }
   if (isObject(bytes)) {
     const document = ListDocument.safeParse(parsed(path, bytes))
@@ -206,16 +206,10 @@ function invalid(path: string, detail: string): Refused {
   })
 }
 
-/** Paths that are hashed together. */
-const DIGEST_PATHS = 10_000
-
-/** A hash of the events in their order, whatever the order, the repetitions and the form of the list. */
+/** A hash of the events, whatever the order, the repetitions and the form of the list. */
 function* digestOf(events: EventList): Protocol<string> {
   const encoder = new TextEncoder()
-  let digest = ''
-  for (let from = 0; from < events.length; from += DIGEST_PATHS) {
-    const block = events.paths(from, from + DIGEST_PATHS).join('\n')
-    digest = yield* sha256(encoder.encode(`${digest}\n${block}`))
-  }
-  return digest
+  const digests: string[] = []
+  for (const block of events.blocks()) digests.push(yield* sha256(block))
+  return yield* sha256(encoder.encode(digests.join('\n')))
 }

@@ -14,7 +14,7 @@ import { legacyEventType } from './legacy-event-type.ts'
 import { openParquet, ParquetError, readGroups, storedTypeOf, type ParquetFile } from './parquet-reader.ts'
 
 /** Rows of a group; fixed, so that the bytes depend on the rows alone. Cells of one group are in memory at a time. */
-const ROW_GROUP_ROWS = 50_000
+const ROW_GROUP_ROWS = 20_000
 
 const PHYSICAL: Record<StoredType, Pick<SchemaElement, 'type' | 'converted_type'>> = {
   Utf8: { type: 'BYTE_ARRAY', converted_type: 'UTF8' },
@@ -46,12 +46,20 @@ export function encodeSorted<N extends TableName>(name: N, rows: readonly RowIn<
     write: cellWriter(`${name}.${column}`, description),
   }))
   const writer = new ByteWriter()
-  const file = new ParquetWriter({ writer, schema, codec: 'SNAPPY', createdBy: 'tidemark' })
+  // No reader of these files looks for some rows of them: bounds of values would cost and serve nobody.
+  const file = new ParquetWriter({
+    writer,
+    schema,
+    codec: 'SNAPPY',
+    statistics: false,
+    createdBy: 'tidemark',
+  })
   for (let from = 0; from < rows.length; from += ROW_GROUP_ROWS) {
     const group = rows.slice(from, from + ROW_GROUP_ROWS)
     const columnData = cells.map(({ column, write }) => ({
       name: String(column),
       data: group.map((row) => write(row[column])),
+      offsetIndex: false,
     }))
     void file.write({ columnData, rowGroupSize: ROW_GROUP_ROWS })
   }

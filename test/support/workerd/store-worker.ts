@@ -1,7 +1,7 @@
 /** A worker that hands the store over its R2 binding to a test outside of workerd: one request, one store call. */
 import { r2Store, type R2BucketBinding } from '../../../lib/store/r2.ts'
 import { StoreError, type MaintenanceStore } from '../../../lib/store/types.ts'
-import type { R2Call, R2Reply } from './r2-in-workerd.ts'
+import type { R2Call, R2Reply } from '../servers/r2-in-workerd.ts'
 
 /** The module that workerd runs. A reply is one line of JSON, then the object's bytes. */
 export default {
