@@ -238,6 +238,78 @@ async function fittingBody(
   return { body: path.endsWith('/commits') ? commit : {} }
 }
 
+describe('every route that takes a body, S13, S16, S35', () => {
+  const WITH_BODY = ROUTES.filter(({ method }) => method === 'POST')
+
+  test.each(
+    WITH_BODY.flatMap((route) =>
+      ['inflight', 'latest_version', 'role', 'tenant', 'workspace', 'principal'].map((member) => ({
+        ...route,
+        member,
+      })),
+    ),
+  )('$method $path: nobody may assign $member (S35)', async ({ member, ...route }) => {
+    const body = { payload: freshPayload(), read_version: 0, ...staged, idempotency_key: freshId() }
+    const { body: fitting } = await fittingBody(route, body)
+    const answer = await ask(route, {
+      token: await userOf('acme'),
+      body: { ...(fitting as object), [member]: 'internal' },
+    })
+    expectProblem(answer, { reason: 'bad_request', detail: new RegExp(`^unknown member "${member}"`) })
+    expect(counting.operations).toEqual([])
+  })
+
+  test.each(WITH_BODY)('$method $path: without a token its body is not read (S13)', async (route) => {
+    let is_read = false
+    const body = new ReadableStream(
+      {
+        pull() {
+          is_read = true
+        },
+      },
+      { highWaterMark: 0 },
+    )
+    const request = new Request(`http://tidemark.test${route.path.replace(':table_id', table_id)}`, {
+      method: route.method,
+      headers: { 'content-type': 'application/json' },
+      body,
+      duplex: 'half',
+    } as RequestInit)
+    expect((await service.app.fetch(request)).status).toBe(401)
+    expect(is_read).toBe(false)
+  })
+
+  test.each(WITH_BODY)('$method $path: a member twice is refused whoever sends it (S16)', async (route) => {
+    const request = new Request(`http://tidemark.test${route.path.replace(':table_id', table_id)}`, {
+      method: route.method,
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${await userOf('acme')}` },
+      body: '{"read_version":1,"read_version":2}',
+    })
+    expect(await (await service.app.fetch(request)).json()).toMatchObject({ reason: 'bad_request' })
+    expect(counting.operations).toEqual([])
+  })
+})
+
+describe('what the log tells, S10', () => {
+  test('no token, no claim and no header of a scope is in it, whatever became of the request', async () => {
+    const canary = await signed({ ...USER_CLAIMS, sub: 'canary-sub', groups: ['canary-group'] }, SECRET)
+    const forged = await signed({ ...USER_CLAIMS, sub: 'canary-sub' }, 'another-secret-of-at-least-32-chars')
+    const logged = await deployment(PRIVATE, memoryStore())
+    for (const route of ROUTES) {
+      for (const token of [canary, forged, 'canary-token', SERVICE_TOKEN]) {
+        const path = route.path.replace(':table_id', table_id)
+        await logged.ask(route.method, path, { token })
+        await logged.ask(route.method, path, { token, headers: { 'x-tenant-id': 'canary-tenant' } })
+      }
+    }
+    const text = JSON.stringify(logged.log())
+    expect(logged.log().length).toBeGreaterThanOrEqual(8 * ROUTES.length)
+    for (const secret of ['canary', SERVICE_TOKEN, ...canary.split('.'), ...forged.split('.')]) {
+      expect(text).not.toContain(secret)
+    }
+  })
+})
+
 describe('what a refusal tells, S12', () => {
   /** An answer without what differs from request to request: its id, the table's, and what the store made up. */
   const told = ({ status, body }: Answer, id: string): unknown => {

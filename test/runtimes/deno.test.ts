@@ -1,5 +1,7 @@
 /** Deno over a folder: `deno serve` with the permissions of the task in deno.json, and the task itself. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { request, type IncomingMessage } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
@@ -12,6 +14,7 @@ import { whyNot } from '../support/servers/binaries.ts'
 import { startMinio } from '../support/servers/minio.ts'
 import { copyWorkingTree } from '../support/working-copy.ts'
 import { startProcess, type Ended, type Running } from '../support/process.ts'
+import { freshId, freshPayload } from '../support/service.ts'
 import { SMOKE, SMOKE_ENV, type Runtime } from './smoke.ts'
 
 const DENO = join(REPOSITORY, 'node_modules/deno/deno')
@@ -178,6 +181,26 @@ describe('a stop', { timeout: START_MS }, () => {
       expect(await stopping.ended).toMatchObject({ code: 0, signal: null })
     },
   )
+
+  test('http-api 11: a request that is under way is answered before it', async () => {
+    const own = mkdtempSync(join(tmpdir(), 'tidemark-deno-'))
+    onTestFinished(() => rmSync(own, { recursive: true, force: true }))
+    const stopping = await serve([`--allow-write=${own}`], { ARCO_STORAGE_BUCKET: `file:${own}` })
+    const half = request(`${stopping.base}/api/v1/delta/tables/${freshId()}/commits/stage`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+    })
+    half.write('{"payload":')
+    // The server has read it once it answers somebody who came later.
+    await fetch(`${stopping.base}/health`)
+    stopping.kill('SIGTERM')
+    const answered = once(half, 'response') as Promise<[IncomingMessage]>
+    half.end(`${JSON.stringify(freshPayload())}}`)
+    const [answer] = await answered
+    expect(answer.statusCode).toBe(200)
+    answer.resume()
+    expect(await stopping.ended).toMatchObject({ code: 0, signal: null })
+  })
 })
 
 describe('the dev posture', () => {
