@@ -50,6 +50,9 @@ const DEFINITE: ReadonlySet<unknown> = new Set([
   'version_overflow',
 ])
 
+/** Attempts to put a data file, or to stage: whatever does not work for that long does not come back. */
+const PREPARES_MAX = 1_000
+
 /** Sends of one request before it is left open, which the checker reports. */
 const SENDS_MAX = 40
 
@@ -79,9 +82,12 @@ export function createClient(it: ClientParts): Client {
       is_first: on.read_version === -1,
       rows: random.between(1, 3),
     })
-    while (!(await it.bucket.putFile(`${tablePath(on.table_id)}/${file.path}`, file.bytes)))
+    const key = `${tablePath(on.table_id)}/${file.path}`
+    for (let attempt = 1; !(await it.bucket.putFile(key, file.bytes)); attempt++) {
+      if (attempt === PREPARES_MAX) throw new Error('the store takes no data files')
       await pauseAfter(null)
-    for (;;) {
+    }
+    for (let attempt = 1; attempt <= PREPARES_MAX; attempt++) {
       const answer = await call('POST', `${await routeOf(on.table_id)}/commits/stage`, { payload })
       if (answer?.status !== 200) {
         await pauseAfter(answer)
@@ -103,6 +109,7 @@ export function createClient(it: ClientParts): Client {
       requests.push(line)
       return line
     }
+    throw new Error('no server stages anything')
   }
 
   async function send(line: RequestLine): Promise<WireAnswer> {
