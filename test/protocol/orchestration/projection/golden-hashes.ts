@@ -1,0 +1,96 @@
+/**
+ * SHA-256 of the files of `rowsOf(table, n)` (correctness.md Q7). A change here means that two releases write different
+ * bytes for the same rows: then `CHUNK_FORMAT` in rebuild.ts changes too, and the changelog says so.
+ */
+import type { TableName } from '../../../../lib/protocol/orchestration/tables/all.ts'
+
+/** By table and number of rows. */
+export const GOLDEN_HASHES: {
+  readonly [N in TableName]: { readonly 0: string; readonly 1: string; readonly 40: string }
+} = {
+  runs: {
+    0: 'd7f1675186e16ed0dde3b48187316efb53fdc5357688dbb9c879234ba85a2e38',
+    1: '45fe054c2da6abf30e4a7a68bfcfbde4bcf62a6be1918d5623b3ba70f80680fc',
+    40: '61c7394c1fb7e6c0d312e638126260d4d514966fc67961dae11465f869e0dc15',
+  },
+  tasks: {
+    0: 'aa53249ec258b488871cb56d868fd33991d6b9e9a6ea158b9e1460a0cd7d2a10',
+    1: '8c5f8d1618f045664bfeaf26b1f67a70ad454d864b87d4b5747201eba636dbcb',
+    40: '431516cb16c6f7ca2a48118d085a02710dd55bc51ffc96562c0502685126e7e6',
+  },
+  catalog_run_index: {
+    0: 'fabc32558b2d3787a9dcfd24130ae7fd9eb2f7b9ce26a444161f6cfb088f6229',
+    1: '7bfdfc4b1c5698839de814756233ade465bedd02668a11d3acfcdf536eb2f380',
+    40: '0c6e8b175b99eac6d24fadb6a965a6af77cbf10444e5432379636b7072b4fbc9',
+  },
+  dep_satisfaction: {
+    0: 'fedafe59c375b6b8880d12b5310c7176f68d987938a321c5dc25b7ce3a8b6761',
+    1: '14c6c88be39a923ffacfe9a66f4f286a6a6e2741253c9996762de08608627a2e',
+    40: '27ac93d53644446fcb6fa51a967b29750498323613f45e56ae36389bd4ba8820',
+  },
+  timers: {
+    0: 'e561700a7fe9124c6c4c97cce9d90a9882ab0cca42537629b678ae0b842fe484',
+    1: 'e6362890b42026ce8f0c558486528ccb0534467479cb967af96feb8c4af93b32',
+    40: '6d26eb980d7063b7e88a85696c6945e0ccb0ba0fa6379a8b964288f3cd000228',
+  },
+  dispatch_outbox: {
+    0: '7a7d4b48f7b9a98c1104862f70c45ec42d2683fdd2428c6c2dd1a326f41c8e83',
+    1: '88ad20b90f6d687859711d8f48bd94498e297fd040fb87f1b7210059765f3dff',
+    40: '25eeba2698863fceb66a7df3f24560470216e6114459a03b8ab7d3eebb81f810',
+  },
+  sensor_state: {
+    0: '785de42e7d9c3aa20dc7d5b52e09190c8e8e135151f123c1c9269dba396110f0',
+    1: 'b39432ffbc045f223909c110fee079a9d9a88acc6954e7892aec54a57decbebc',
+    40: '168b13330867efb82537c5634bdc59061d2d0d43eba3a9fec2293f0410a799bb',
+  },
+  sensor_evals: {
+    0: '96a327992858101002bc66da2c854609236362a20f96d95f91b8f129bd5fec9d',
+    1: '7f8774e8030674d8e9e7888b44fbe3021ce411a46e4fd863fe6aedce64059f6e',
+    40: '376246fdfb550eb0ab274eb4c6d10c743aef77e375e1ce5cec0abd3843fd12a0',
+  },
+  run_key_index: {
+    0: '16a4080745432413c1e9f51cbbf1d4fe288d2860aa8046f67cdae3b9a2e1a6c7',
+    1: '9c0739bb5043e7a8a9deeecfa3daa01887c6e85d874965833cdafd4c61842fd9',
+    40: '6cadbb94fa960d661ced5ce149883a7e196c91aeb20168060dbefadcd01b65ae',
+  },
+  run_key_conflicts: {
+    0: '78cf0c07b9284d47bc17dafa718d9905c8c07229e4bfbd838cad5f4622745495',
+    1: '3a4db213a273dce86e5aac2cdae2a25e617f4d8a6862b5d01adb3bc7bb23fc23',
+    40: 'a39a3e24a4d4a00f27558b536efa1f9aa2bc7c986e9717a97caf87a08d85e095',
+  },
+  partition_status: {
+    0: '560dc490496871f1102a80c64593a8d348170819061a227e04e39927fb61ac01',
+    1: '9b8a3c62e01f489d1625924d2373c2a796a09745f961801d56864f51cdc8dba7',
+    40: '75b62e8bf08426f0611d0853493d345c3e329e36f9d793bcfe53ff62185f5dd4',
+  },
+  idempotency_keys: {
+    0: 'ffe99c519bc243994c20e3dc280fdeaeef1d6ff36fb2928818439db058674a19',
+    1: '6978278bd863321d5f9bde758d758da3c3744b8e0a2a56e4d1774ef6927ed1ee',
+    40: '37fda926c934b70f0c4c6c682d0d7c17c10ee619352370458c63f3990890c1c5',
+  },
+  schedule_definitions: {
+    0: '54a899b80df495303344669d19cd9fea1694b0b0d04b1d03fddb4d8eaa3e5d8b',
+    1: '51d2cd3cc792d4284c7f5d6afa01be9e55cd5d12753858ae2a6207701da74d23',
+    40: '4864dc58880bb59b98d48fe59732066e93f076a3a1a851e305cec3eb3c3fe4c0',
+  },
+  schedule_state: {
+    0: '552bdd488b10f55b72ad2a985d84fe2a91daf29decf3e0120c58e23631b02a4b',
+    1: '00f8bafb7397968ba5fcfdc59c9bbff0e7e9954ba0050e7d2ab0e43fe4a1430c',
+    40: '351ef08b2a78de1ef6c1cd8e20d5719457b2e3bc30225d14c92c17d46b9421a6',
+  },
+  schedule_ticks: {
+    0: '54b1e2a9bcf59883eaf8ffa07c23e85b0d4cec33239f4844a806a1096fd0b576',
+    1: 'f0bb55dcf5a3233f784842d8a7dbb6d6875c841274c8b37aa96f4123a4d17719',
+    40: '6893220ed23feb82bdcb8962c3032b5ac4dc9c089e8d82302235c70720580f8b',
+  },
+  backfills: {
+    0: '6c620376cb84d3ba9d71e05de00cc21905ee5672c30ff506ae9845755d8797a3',
+    1: 'cd14e3f34cdf9279e9ccab0666bae595196d8fe15ed4ad89a3c21eba617493c0',
+    40: '4403d8750abc685c9c45fec1e580a09f24a231094cde4cda74fdbe3eca62437d',
+  },
+  backfill_chunks: {
+    0: 'dc64942f4f52215dba6c51edb7af5fe6926fae057272297c28806638a32e4fba',
+    1: 'fd146a3fa12bbcc6d870f2c553b380694a2ec8d285bb61302f5d65cea6c8c322',
+    40: 'a8b1679d446813e34d75f345b7776dbb9e131498accf79be38479a0c7fa858c3',
+  },
+}
