@@ -9,6 +9,7 @@ import * as z from 'zod'
 import type { PutResult, StoreError, Token } from '../store/types.ts'
 import {
   all,
+  get,
   now,
   pause,
   put,
@@ -37,6 +38,8 @@ const LEASE_MAX_MS = 24 * 3_600_000
 const RELEASED_MS = 1_000
 /** Read limit of a lock record (spec/storage.md 8). */
 const LOCK_BYTES_MAX = 16 * 1024
+/** An operator may replace a larger one. */
+const BROKEN_BYTES_MAX = 64 * 1024 * 1024
 const BACKOFF_BASE_MS = 100
 const BACKOFF_CAP_MS = 5_000
 /** CAS attempts of one request (R22). */
@@ -218,7 +221,7 @@ export type Broken =
  * from, which must not be below the epoch of what the lock protects; else StoredObjectError.
  */
 export function* forceBreak(path: string, options: { readonly sequence?: number } = {}): Protocol<Broken> {
-  const answer = readable(yield* look(path))
+  const answer = yield* get(path, BROKEN_BYTES_MAX)
   if (answer.outcome === 'not_found') return { ok: true, record: null }
   const { now_ms } = yield* now()
   const ended = timeText(now_ms - RELEASED_MS)
@@ -301,6 +304,7 @@ function isUnreadable({ code }: StoreError): boolean {
 }
 
 function tryParse(bytes: Uint8Array): LockRecord | null {
+  if (bytes.length > LOCK_BYTES_MAX) return null
   let json: JsonValue
   try {
     json = parseJson(bytes)
