@@ -8,6 +8,7 @@
  */
 import type { GetResult, Meta, Precondition, PutResult, StoreError } from '../store/types.ts'
 import type { Resolution, ResolvedRoot } from './delta/resolve.ts'
+import type { DeleteAnswer, HeadAnswer, ListAnswer } from './maintenance/effects.ts'
 
 /** Read one known key. A failed read resumes as `{ outcome: 'failed' }`, and `get` throws its error. */
 export interface GetOp {
@@ -106,7 +107,7 @@ export type RowsAnswer =
   | { readonly outcome: 'ok'; readonly rows: readonly Readonly<Record<string, unknown>>[] }
   | ReadFailed
 
-/** What each operation is answered with. */
+/** What each operation is answered with; the last three are asked by maintenance only (maintenance/effects.ts). */
 export interface AnswerOf {
   get: ReadAnswer
   put: PutResult
@@ -118,10 +119,14 @@ export interface AnswerOf {
   sha256: string
   parquet_rows: RowsAnswer
   note: undefined
+  list: ListAnswer
+  head: HeadAnswer
+  delete: DeleteAnswer
 }
 
 /** What an operation is answered with. */
-export type Answer<O extends Op = Op> = AnswerOf[O['kind']]
+export type Answer<O extends { readonly kind: keyof AnswerOf } = { readonly kind: keyof AnswerOf }> =
+  AnswerOf[O['kind']]
 
 /** One step: a single operation, or several issued together. */
 export type Step = Op | readonly Op[]

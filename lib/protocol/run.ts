@@ -3,8 +3,9 @@
  * `lib/protocol` that waits for anything (decisions.md, Sans-IO protocol).
  */
 import { StoreError, type Store } from '../store/types.ts'
-import type { Answer, Note, Op, Protocol, ReadFailed, Step } from './effects.ts'
+import type { Answer, Note, Op, Protocol, ReadFailed } from './effects.ts'
 import type { TableResolver } from './delta/resolve.ts'
+import type { MaintenanceOp } from './maintenance/effects.ts'
 
 /** Everything a protocol operation needs from the process it runs in. `functions/environment.ts` makes one. */
 export interface Environment {
@@ -34,30 +35,36 @@ export interface Environment {
  * throws is thrown into the operation, so that it can give back what it holds.
  */
 export async function run<R>(protocol: Protocol<R>, env: Environment): Promise<R> {
-  let next = protocol.next()
+  return drive(protocol, async (op) => performOp(op, env))
+}
+
+/** Resume a generator with the answers of `perform` until it ends. */
+export async function drive<O extends MaintenanceOp, R>(
+  work: Generator<O | readonly O[], R, Answer | readonly Answer[]>,
+  perform: (op: O) => Promise<Answer>,
+): Promise<R> {
+  let next = work.next()
   while (next.done !== true) {
+    const step = next.value
     let answer: Answer | readonly Answer[]
     try {
-      answer = await performStep(next.value, env)
+      answer = isBatch<O>(step) ? await Promise.all(step.map(perform)) : await perform(step)
     } catch (error) {
-      next = protocol.throw(error)
+      next = work.throw(error)
       continue
     }
-    next = protocol.next(answer)
+    next = work.next(answer)
   }
   return next.value
 }
 
-async function performStep(step: Step, env: Environment): Promise<Answer | readonly Answer[]> {
-  return isBatch(step) ? Promise.all(step.map((op) => performOp(op, env))) : performOp(step, env)
-}
-
 /** A batch is an array of operations. */
-export function isBatch(step: Step): step is readonly Op[] {
+export function isBatch<O extends MaintenanceOp = Op>(step: O | readonly O[]): step is readonly O[] {
   return Array.isArray(step)
 }
 
-async function performOp(op: Op, env: Environment): Promise<Answer> {
+/** Perform one operation of the protocol. */
+export async function performOp(op: Op, env: Environment): Promise<Answer> {
   switch (op.kind) {
     case 'get':
       return failing(async () => env.store.get(op.path, { bytes_max: op.bytes_max }))
@@ -85,7 +92,7 @@ async function performOp(op: Op, env: Environment): Promise<Answer> {
 }
 
 /** A failed read is an answer, so that the other operations of its batch are not lost with it. */
-async function failing<A>(read: () => Promise<A>): Promise<A | ReadFailed> {
+export async function failing<A>(read: () => Promise<A>): Promise<A | ReadFailed> {
   try {
     return await read()
   } catch (error) {
