@@ -215,16 +215,20 @@ describe.skipIf(without !== null).each([
   })
 
   describe.each(WRITES)('in front of the %s write', (write) => {
-    test('MinIO is killed: 503, one line says why, and the same request commits later', async () => {
+    test('MinIO is killed: 503, one line for each cause, and the same request commits later', async () => {
       const at = fresh()
       const k = await at.writer('K', -1)
       const { service, failures } = processAt(at, minio, before(write, minio.kill))
       const answer = await service.commit(k.call)
       await minio.start()
       expectHidden(answer, write === 'reserve' ? UNAVAILABLE : OUTCOME_UNKNOWN)
-      expect(failures()).toEqual([
-        expect.objectContaining({ code: 'unavailable', cause: expect.stringMatching(LOST_CONNECTION) }),
-      ])
+      // The put is cut off, the look after it refused: two causes when the server takes its time to die.
+      const causes = failures().map(({ code, cause }) => {
+        expect(code).toBe('unavailable')
+        return cause
+      })
+      expect(causes).toContainEqual(expect.stringMatching(LOST_CONNECTION))
+      expect(new Set(causes).size).toBe(causes.length)
       expect(at.told(await at.service.commit(k.call), -1)).toBe('200 v')
       expect(await at.picture(-1)).toEqual(COMMITTED)
     })
