@@ -114,6 +114,16 @@ describe('commands', () => {
     expect(all).not.toMatch(/wrangler@(?!4\.164\.0)/)
   })
 
+  test.each(PLATFORMS)('%s: starts from nothing, and sets each shell variable before it is used', (page) => {
+    const code = codeBlocks(page, 'bash').join('\n')
+    expect(code).toMatch(/^git clone /)
+    const unset = Array.from(code.matchAll(/\$\{?([A-Z][A-Z0-9_]*)/g))
+      .filter(({ index, 1: name }) => !new RegExp(`\\b${name}=`).test(code.slice(0, index)))
+      .map(([, name]) => name)
+    // Those that README.md makes, which every page sends its reader to.
+    expect(unset.filter((name) => name !== 'TOKEN' && name !== 'JWT')).toEqual([])
+  })
+
   test('each platform has a first commit, the same but for its address and its token', () => {
     const commits = PLATFORMS.map((page) =>
       commitOf(page)
