@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import packageJson from '../../package.json' with { type: 'json' }
 import { readConfig, VARIABLE_NAMES } from '../../functions/config.ts'
+import { DEFAULT_SETTINGS } from '../../lib/protocol/delta/settings.ts'
 import { memoryStore } from '../../lib/store/memory.ts'
 import { REPOSITORY } from '../house/tools.ts'
 import { deployment, PRIVATE } from '../support/deployment.ts'
@@ -122,6 +123,13 @@ describe('commands', () => {
       .map(([, name]) => name)
     // Those that README.md makes, which every page sends its reader to.
     expect(unset.filter((name) => name !== 'TOKEN' && name !== 'JWT')).toEqual([])
+  })
+
+  test('every timeout that they set is above the commit deadline', () => {
+    const all = blocks.map(({ code }) => code).join('\n')
+    const seconds = Array.from(all.matchAll(/--(?:stop-)?timeout[ =](\d+)/g), ([, text]) => Number(text))
+    expect(seconds).toHaveLength(4)
+    for (const each of seconds) expect(each * 1000).toBeGreaterThan(DEFAULT_SETTINGS.deadline_ms)
   })
 
   test('each platform has a first commit, the same but for its address and its token', () => {
