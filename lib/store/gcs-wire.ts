@@ -139,7 +139,8 @@ export function classifyRead(key: string, reply: GcsReply): 'ok' | 'not_found' {
   if (status === 404 && code === NOT_FOUND) return 'not_found'
   if ((status === 401 || status === 403) && !isThrottled(reply)) throw denied(key, reply)
   if (isTransient(status) || isThrottled(reply) || (status === 404 && code !== NO_SUCH_BUCKET)) {
-    throw new StoreError('unavailable', key, `the store answered ${describe(reply)}`)
+    const retry_after_ms = retryAfterMs(reply.header('retry-after'), Date.now())
+    throw new StoreError('unavailable', key, `the store answered ${describe(reply)}`, { retry_after_ms })
   }
   throw misconfigured(key, reply)
 }

@@ -147,7 +147,8 @@ export function classifyRead(key: string, reply: S3Reply): 'ok' | 'not_found' {
   if (status === 404 && code === 'NoSuchKey') return 'not_found'
   if (isCredentialRefusal(reply)) throw denied(key, reply)
   if (isTransient(status) || (status === 404 && code !== 'NoSuchBucket')) {
-    throw new StoreError('unavailable', key, `the store answered ${describe(reply)}`)
+    const retry_after_ms = retryAfterMs(reply.header('retry-after'), Date.now())
+    throw new StoreError('unavailable', key, `the store answered ${describe(reply)}`, { retry_after_ms })
   }
   throw misconfigured(key, reply)
 }
