@@ -102,6 +102,9 @@ export function classifyPutRefusal(key: string, reply: GcsReply, precondition: P
     throw new StoreError('corrupt', key, `the store refused the bytes (${describe(reply)})`)
   }
   if (isTransient(status) || (status >= 200 && status < 300)) return { outcome: 'unknown' }
+  if (status === 501) {
+    throw new StoreError('misconfigured', key, `the store has no conditional writes: ${describe(reply)}`)
+  }
   throw misconfigured(key, reply)
 }
 

@@ -125,6 +125,9 @@ export function classifyPut(
   }
   if (status === 400 && INCOMPLETE_CODES.has(code)) return { outcome: 'unknown' }
   if (status === 409 || status === 408 || (status >= 500 && status !== 501)) return { outcome: 'unknown' }
+  if (status === 501) {
+    throw new StoreError('misconfigured', key, `the store has no conditional writes: ${describe(reply)}`)
+  }
   throw misconfigured(key, reply)
 }
 

@@ -4,6 +4,8 @@ import { createServer, type AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { REPOSITORY } from '../house/tools.ts'
 import { runCommand, type Ended } from '../support/process.ts'
+import { startFaultProxy } from '../support/fault-proxy.ts'
+import { s3Error } from '../support/s3-bench.ts'
 import { startGcsGateway, type GcsGateway } from '../support/gcs-gateway.ts'
 import { startS3Gateway, type S3Gateway } from '../support/s3-gateway.ts'
 import { whyNot } from '../support/servers/binaries.ts'
@@ -126,6 +128,17 @@ describe.skipIf(skipped !== null)(`over MinIO${skipped === null ? '' : ` (${skip
     })
     see(ended.code).toBe(0)
     see(ended.stdout).toContain('Set TIDEMARK_S3_IF_MATCH=unquoted')
+  })
+
+  test.concurrent('a store that has no conditional writes at all is refused in its words, exit 1', async ({
+    expect: see,
+  }) => {
+    const proxy = await startFaultProxy(minio.endpoint)
+    const answer = s3Error(501, 'NotImplemented')
+    proxy.setPlan(({ headers }) => (headers.has('if-none-match') ? { fault: 'answer', answer } : undefined))
+    const ended = await doctor(['--bucket', 's3://tidemark'], s3Env(proxy.origin, minio.keys))
+    await proxy.close()
+    await see(written(ended)).toMatchFileSnapshot('golden/not-implemented.txt')
   })
 
   test.concurrent('a wrong secret is no fault of the store, exit 2', async ({ expect: see }) => {
