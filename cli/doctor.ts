@@ -77,6 +77,7 @@ const program = new Command('doctor')
   )
   .requiredOption('--bucket <url>', BUCKET_FORMS, process.env['ARCO_STORAGE_BUCKET'])
   .option('--json', 'print the result as one JSON object')
+  .addHelpText('after', '\nExit code: 0 certified, 1 refused, 2 could not look.')
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
   .parse()
 

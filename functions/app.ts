@@ -197,9 +197,10 @@ async function serve(deps: AppDeps, arrived: Arrived, handler: Handler): Promise
   return finished(response, request_id)
 }
 
-/** A store that is down fails every read of a batch alike: one line says it. */
+/** A store that is down fails every read of a batch, one with a reset, the next with a refusal: one line says it. */
 function whatFailed(error: unknown): unknown {
-  return error instanceof StoreError ? `${error.code}: ${error.message}` : error
+  if (!(error instanceof StoreError)) return error
+  return error.code === 'unavailable' ? error.code : `${error.code}: ${error.message}`
 }
 
 /** The service of the principal's scope, which is the configured one unless the credentials say another. */

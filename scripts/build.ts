@@ -1,6 +1,6 @@
 /**
- * `npm run build:lambda`, `build:gcf`, `build:worker`: one bundled file for the platforms that want one, into `dist/`. Node, Deno and
- * the container run the sources as they stand.
+ * `npm run build:lambda` and `build:gcf`: one bundled file for the platforms that want one, into `dist/`. `worker` is what
+ * `wrangler deploy` makes of wrangler.toml, for the tests. Node, Deno and the container run the sources as they stand.
  */
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
@@ -21,14 +21,15 @@ const OPTIONS: Record<
 > = {
   lambda: { ...ON_NODE, entryPoints: ['functions/entry/lambda.ts'], outfile: 'lambda/index.js' },
   gcf: { ...ON_NODE, entryPoints: ['functions/entry/gcf.ts'], outfile: 'gcf/index.js' },
-  // As `wrangler deploy` bundles with `minify = true` (wrangler.toml).
+  // Byte for byte what `wrangler deploy --dry-run` writes with wrangler.toml, but for the address of its source map.
   worker: {
     platform: 'browser',
     conditions: ['workerd', 'worker', 'browser'],
     target: 'es2024',
     format: 'esm',
     minify: true,
-    define: { 'navigator.userAgent': '"Cloudflare-Workers"' },
+    keepNames: false,
+    define: { 'navigator.userAgent': '"Cloudflare-Workers"', 'process.env.NODE_ENV': '"production"' },
     entryPoints: ['functions/entry/worker.ts'],
     outfile: 'worker/index.js',
   },

@@ -61,7 +61,8 @@ export class CertifyRun {
   private readonly keys = new Set<string>()
 
   constructor(driver: MaintenanceStore & Certifiable, options: CertifyOptions) {
-    this.driver = driver
+    // Both styles are tried from the start, so that the finding is one whatever this driver was told.
+    this.driver = driver.certification.withIfMatchStyle?.('quoted') ?? driver
     this.options = options
   }
 

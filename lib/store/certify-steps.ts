@@ -16,19 +16,57 @@ export interface Step {
   /** What is tried. */
   readonly action: string
   readonly is_required: boolean
+  /** Which condition it sends, where it is one. */
+  readonly sends?: 'create' | 'replace'
   check(run: CertifyRun): Promise<Verdict>
 }
 
 /** In the order in which they are run. */
 export const STEPS: readonly Step[] = [
-  { id: 'K-1', action: 'create a new key if absent', is_required: true, check: createsNew },
+  { id: 'K-1', action: 'create a new key if absent', is_required: true, sends: 'create', check: createsNew },
   { id: 'K-2', action: 'read it back', is_required: true, check: readsBack },
-  { id: 'K-3', action: 'create it again if absent', is_required: true, check: refusesSecondCreate },
-  { id: 'K-4', action: 'replace it with its token', is_required: true, check: replacesWithToken },
-  { id: 'K-5', action: 'replace it with the old token', is_required: true, check: refusesOldToken },
-  { id: 'K-6', action: 'replace what does not exist', is_required: true, check: refusesMissingKey },
-  { id: 'K-7', action: `${RACERS} create one new key at once`, is_required: true, check: oneCreateWins },
-  { id: 'K-8', action: `${RACERS} replace one object at once`, is_required: true, check: oneReplaceWins },
+  {
+    id: 'K-3',
+    action: 'create it again if absent',
+    is_required: true,
+    sends: 'create',
+    check: refusesSecondCreate,
+  },
+  {
+    id: 'K-4',
+    action: 'replace it with its token',
+    is_required: true,
+    sends: 'replace',
+    check: replacesWithToken,
+  },
+  {
+    id: 'K-5',
+    action: 'replace it with the old token',
+    is_required: true,
+    sends: 'replace',
+    check: refusesOldToken,
+  },
+  {
+    id: 'K-6',
+    action: 'replace what does not exist',
+    is_required: true,
+    sends: 'replace',
+    check: refusesMissingKey,
+  },
+  {
+    id: 'K-7',
+    action: `${RACERS} create one new key at once`,
+    is_required: true,
+    sends: 'create',
+    check: oneCreateWins,
+  },
+  {
+    id: 'K-8',
+    action: `${RACERS} replace one object at once`,
+    is_required: true,
+    sends: 'replace',
+    check: oneReplaceWins,
+  },
   { id: 'K-9', action: 'put with a wrong digest', is_required: false, check: verifiesDigest },
   { id: 'K-10', action: 'delete with an old token', is_required: false, check: deletesConditionally },
   { id: 'K-11', action: 'read unless unchanged', is_required: false, check: readsConditionally },

@@ -10,7 +10,7 @@ import {
   type Findings,
   type Verdict,
 } from './certify-run.ts'
-import { STEPS } from './certify-steps.ts'
+import { STEPS, type Step } from './certify-steps.ts'
 import { StoreError, type Certifiable, type MaintenanceStore } from './types.ts'
 
 /** One step. The `detail` of one that failed says what the store got wrong, in words for its vendor. */
@@ -47,8 +47,9 @@ export async function certify(
   const steps: CertificationStep[] = []
   let conclusion: Certification['conclusion'] = 'certified'
   try {
-    for (const { id, action, is_required, check } of STEPS) {
-      const seen = conclusion === 'certified' ? await judged(check, run) : NOT_RUN
+    for (const each of STEPS) {
+      const { id, action, is_required } = each
+      const seen = conclusion === 'certified' ? await judged(each, run) : NOT_RUN
       const verdict =
         is_required || seen.verdict === 'pass' || seen.verdict === 'not_run' ? seen.verdict : 'warn'
       const step: CertificationStep = { id, action, verdict, detail: seen.detail }
@@ -65,15 +66,17 @@ export async function certify(
 
 const NOT_RUN = { verdict: 'not_run', detail: 'not run: an earlier step did not pass' } as const
 
-async function judged(check: (run: CertifyRun) => Promise<Verdict>, run: CertifyRun): Promise<Verdict> {
+async function judged({ sends, check }: Step, run: CertifyRun): Promise<Verdict> {
   try {
     return await check(run)
   } catch (error) {
     if (!(error instanceof StoreError)) throw error
     const text = `${error.code}: ${error.message}`
     // The read of K-1 has shown that the bucket is there: a request that it cannot serve is one of ours.
+    const expected =
+      sends === undefined ? 'an answer' : `a put with ${run.conditions()[sends]} to be evaluated`
     return error.code === 'misconfigured' || error.code === 'corrupt' || error.code === 'unsupported'
-      ? failed(`expected an answer, the store failed with ${text}`)
+      ? failed(`expected ${expected}, the store failed with ${text}`)
       : undecided(text)
   }
 }

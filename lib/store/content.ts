@@ -70,6 +70,22 @@ export async function readBody(
   return bytes
 }
 
+/** Error bodies are looked at so far (spec/providers.md Q-8). */
+const ERROR_BYTES_MAX = 8 * 1024
+
+/** The start of an error body as text; what follows is not read, and its connection is closed. */
+export async function readErrorText(body: AsyncIterable<Uint8Array> | null): Promise<string> {
+  const decoder = new TextDecoder()
+  let text = ''
+  let size = 0
+  for await (const chunk of body ?? []) {
+    text += decoder.decode(chunk.subarray(0, ERROR_BYTES_MAX - size), { stream: true })
+    size += chunk.length
+    if (size >= ERROR_BYTES_MAX) break
+  }
+  return text
+}
+
 /** `Content-Length` as a number; undefined when absent. */
 export function lengthOf(text: string | null | undefined): number | undefined {
   return text !== null && text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined

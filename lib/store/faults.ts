@@ -56,8 +56,11 @@ export function withFaults(store: MaintenanceStore, plan: FaultPlan): Maintenanc
       case 'hang':
         await aborted(signal)
         throw new StoreError('unavailable', key, 'injected hang')
-      case 'conflict':
       case 'throttle':
+        throw new StoreError('unavailable', key, 'injected throttle', {
+          retry_after_ms: fault.retry_after_ms,
+        })
+      case 'conflict':
       case 'error_before':
       case 'lost_request':
         throw new StoreError('unavailable', key, `injected ${fault.fault}`)

@@ -2,7 +2,7 @@
  * Cloud Storage by `fetch` on the JSON API: for Workers, and wherever a small bundle counts (spec/providers.md 3.3, 6). Every
  * request is sent once; reads are repeated by `limits.ts`, writes only by the protocol.
  */
-import { CACHE_CONTROL, contentTypeOf, lengthOf, readBody, timesOf } from './content.ts'
+import { CACHE_CONTROL, contentTypeOf, lengthOf, readBody, readErrorText, timesOf } from './content.ts'
 import {
   classifyDelete,
   classifyPutRefusal,
@@ -265,7 +265,7 @@ async function replyOf(response: Response): Promise<GcsReply> {
   const has_error_body = response.status >= 300 && response.status !== 304
   return {
     status: response.status,
-    code: has_error_body ? errorCode(await response.text()) : null,
+    code: has_error_body ? errorCode(await readErrorText(response.body)) : null,
     header: (name) => response.headers.get(name),
   }
 }

@@ -102,6 +102,9 @@ export function classifyPutRefusal(key: string, reply: GcsReply, precondition: P
     throw new StoreError('corrupt', key, `the store refused the bytes (${describe(reply)})`)
   }
   if (isTransient(status) || (status >= 200 && status < 300)) return { outcome: 'unknown' }
+  if (status === 501) {
+    throw new StoreError('misconfigured', key, `the store has no conditional writes: ${describe(reply)}`)
+  }
   throw misconfigured(key, reply)
 }
 
@@ -139,7 +142,8 @@ export function classifyRead(key: string, reply: GcsReply): 'ok' | 'not_found' {
   if (status === 404 && code === NOT_FOUND) return 'not_found'
   if ((status === 401 || status === 403) && !isThrottled(reply)) throw denied(key, reply)
   if (isTransient(status) || isThrottled(reply) || (status === 404 && code !== NO_SUCH_BUCKET)) {
-    throw new StoreError('unavailable', key, `the store answered ${describe(reply)}`)
+    const retry_after_ms = retryAfterMs(reply.header('retry-after'), Date.now())
+    throw new StoreError('unavailable', key, `the store answered ${describe(reply)}`, { retry_after_ms })
   }
   throw misconfigured(key, reply)
 }

@@ -3,6 +3,7 @@
  * 6). One wire attempt a call: the SDK's retries are off, uploads are never resumable, and its own validation is off,
  * because it deletes an object that it does not like.
  */
+import { EventEmitter } from 'node:events'
 import { ApiError, Storage, type Bucket, type File } from '@google-cloud/storage'
 import { CACHE_CONTROL, contentTypeOf, lengthOf, readBody, timesOf } from './content.ts'
 import {
@@ -49,6 +50,12 @@ export interface GcsOptions extends GcsWireOptions {
 }
 
 const TIMEOUT_MS = 30_000
+
+/**
+ * The SDK hangs eleven listeners on the body of every answer above 64 KiB, and Node takes more than ten for a leak: two
+ * lines of warning a read, between the lines of the log. They go with the stream, which is the SDK's own.
+ */
+EventEmitter.defaultMaxListeners = Math.max(EventEmitter.defaultMaxListeners, 16)
 
 /** Open a bucket. Nothing is read before the first operation. */
 export function gcsStore(options: GcsOptions): MaintenanceStore & Certifiable {

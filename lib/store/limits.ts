@@ -44,8 +44,11 @@ export function withLimits(store: MaintenanceStore, overrides: Partial<Limits> =
       try {
         return await once(key, signal, Math.min(limits.attempt_ms, ends_ms - performance.now()), call)
       } catch (error) {
-        const wait_ms =
+        const backoff_ms =
           Math.min(limits.backoff_cap_ms, limits.backoff_base_ms * 2 ** (attempt - 1)) * limits.random()
+        // At least what the store asked for; where the time left is less, the read is over (P-8).
+        const asked_ms = error instanceof StoreError ? (error.retry_after_ms ?? 0) : 0
+        const wait_ms = Math.max(backoff_ms, asked_ms)
         const is_over = attempt >= limits.read_attempts || performance.now() + wait_ms >= ends_ms
         if (!isRetryable(error, attempt) || is_over || signal?.aborted === true) throw error
         await limits.sleep(wait_ms)

@@ -3,7 +3,15 @@
  * 3.1, 6). Every request is sent once; reads are repeated by `limits.ts`, writes only by the protocol.
  */
 import { AwsClient } from 'aws4fetch'
-import { CACHE_CONTROL, contentTypeOf, httpDateMs, lengthOf, readBody, timesOf } from './content.ts'
+import {
+  CACHE_CONTROL,
+  contentTypeOf,
+  httpDateMs,
+  lengthOf,
+  readBody,
+  readErrorText,
+  timesOf,
+} from './content.ts'
 import { checkKey, checkListRequest } from './keys.ts'
 import { listByPrefix } from './listing.ts'
 import { classifyPutFailure, putWithoutCredentials, readFailure } from './network.ts'
@@ -309,7 +317,7 @@ async function replyOf(method: S3Request['method'], response: Response): Promise
   const has_error_body = response.status >= 300 && response.status !== 304 && method !== 'HEAD'
   return {
     status: response.status,
-    code: has_error_body ? errorCode(await response.text()) : null,
+    code: has_error_body ? errorCode(await readErrorText(response.body)) : null,
     header: (name) => response.headers.get(name),
   }
 }

@@ -125,6 +125,9 @@ export function classifyPut(
   }
   if (status === 400 && INCOMPLETE_CODES.has(code)) return { outcome: 'unknown' }
   if (status === 409 || status === 408 || (status >= 500 && status !== 501)) return { outcome: 'unknown' }
+  if (status === 501) {
+    throw new StoreError('misconfigured', key, `the store has no conditional writes: ${describe(reply)}`)
+  }
   throw misconfigured(key, reply)
 }
 
@@ -147,7 +150,8 @@ export function classifyRead(key: string, reply: S3Reply): 'ok' | 'not_found' {
   if (status === 404 && code === 'NoSuchKey') return 'not_found'
   if (isCredentialRefusal(reply)) throw denied(key, reply)
   if (isTransient(status) || (status === 404 && code !== 'NoSuchBucket')) {
-    throw new StoreError('unavailable', key, `the store answered ${describe(reply)}`)
+    const retry_after_ms = retryAfterMs(reply.header('retry-after'), Date.now())
+    throw new StoreError('unavailable', key, `the store answered ${describe(reply)}`, { retry_after_ms })
   }
   throw misconfigured(key, reply)
 }

@@ -163,15 +163,24 @@ export type StoreErrorCode =
   | 'misconfigured'
   | 'unsupported'
 
+/** What a store failure may know besides its cause. */
+export interface StoreErrorOptions extends ErrorOptions {
+  /** How long a busy store wants to be left alone, ms. */
+  readonly retry_after_ms?: number | undefined
+}
+
 /** A store failure that is not an outcome. The key is for logs, never for a response body. */
 export class StoreError extends Error {
   readonly code: StoreErrorCode
   readonly key: string
+  /** Of `unavailable`, where the store said it: no read sooner than that (spec/providers.md P-8). */
+  readonly retry_after_ms: number | undefined
 
-  constructor(code: StoreErrorCode, key: string, message: string, options?: ErrorOptions) {
-    super(message, options)
+  constructor(code: StoreErrorCode, key: string, message: string, options: StoreErrorOptions = {}) {
+    super(message, 'cause' in options ? { cause: options.cause } : {})
     this.name = 'StoreError'
     this.code = code
     this.key = key
+    this.retry_after_ms = options.retry_after_ms
   }
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import packageJson from '../../package.json' with { type: 'json' }
 import { readConfig, VARIABLE_NAMES } from '../../functions/config.ts'
+import { DEFAULT_SETTINGS } from '../../lib/protocol/delta/settings.ts'
 import { memoryStore } from '../../lib/store/memory.ts'
 import { REPOSITORY } from '../house/tools.ts'
 import { deployment, PRIVATE } from '../support/deployment.ts'
@@ -112,6 +113,23 @@ describe('commands', () => {
     expect(files.size).toBeGreaterThan(3)
     expect([...files].filter((file) => !existsSync(join(REPOSITORY, file)))).toEqual([])
     expect(all).not.toMatch(/wrangler@(?!4\.164\.0)/)
+  })
+
+  test.each(PLATFORMS)('%s: starts from nothing, and sets each shell variable before it is used', (page) => {
+    const code = codeBlocks(page, 'bash').join('\n')
+    expect(code).toMatch(/^git clone /)
+    const unset = Array.from(code.matchAll(/\$\{?([A-Z][A-Z0-9_]*)/g))
+      .filter(({ index, 1: name }) => !new RegExp(`\\b${name}=`).test(code.slice(0, index)))
+      .map(([, name]) => name)
+    // Those that README.md makes, which every page sends its reader to.
+    expect(unset.filter((name) => name !== 'TOKEN' && name !== 'JWT')).toEqual([])
+  })
+
+  test('every timeout that they set is above the commit deadline', () => {
+    const all = blocks.map(({ code }) => code).join('\n')
+    const seconds = Array.from(all.matchAll(/--(?:stop-)?timeout[ =](\d+)/g), ([, text]) => Number(text))
+    expect(seconds).toHaveLength(4)
+    for (const each of seconds) expect(each * 1000).toBeGreaterThan(DEFAULT_SETTINGS.deadline_ms)
   })
 
   test('each platform has a first commit, the same but for its address and its token', () => {

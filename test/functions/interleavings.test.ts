@@ -70,7 +70,6 @@ describe.each(STORES)('two processes on $name', ({ make }) => {
     for (const completed of COMPLETED) {
       for (const read_version of ['n', 'v'] as const) {
         const row = TWO_WRITERS[completed][read_version]
-        // CO-12 is the row "marker, v".
         test(`A completed ${completed}, B.read_version = ${read_version}: B ${row.b}, A ${row.a}`, async () => {
           const at = await table()
           const a = await at.writer('A', n)

@@ -189,23 +189,33 @@ describe('a failure', () => {
     ])
   })
 
-  test('of the store, met by all reads of a batch alike: one line, and the driver’s words once', async () => {
-    const refused = new Error('connect ECONNREFUSED 127.0.0.1:9000')
-    const cause = `the store did not answer: ${refused.message}`
-    const down = memoryStore()
-    const { service, lines } = logged({
-      ...down,
-      get: async (key) => Promise.reject(new StoreError('unavailable', key, cause, { cause: refused })),
-    })
-    const table_id = freshId()
-    const staged = await service.stage(table_id)
-    await service.commit({ table_id, read_version: -1, ...staged, idempotency_key: freshId() })
-    expect(lines()).toEqual([
-      expect.objectContaining({ message: 'request', status: 200 }),
-      expect.objectContaining({ message: 'failure', code: 'unavailable', cause }),
-      expect.objectContaining({ message: 'request', status: 503 }),
-    ])
-  })
+  test.each([
+    { name: 'alike', words: ['connect ECONNREFUSED 127.0.0.1:9000'] },
+    { name: 'each in its way', words: ['socket hang up', 'connect ECONNREFUSED 127.0.0.1:9000'] },
+  ])(
+    'of the store, met by all reads of a batch $name: one line, and the driver’s words once',
+    async ({ words: [first = '', next = first] }) => {
+      const cause = `the store did not answer: ${first}`
+      const down = memoryStore()
+      let reads = 0
+      const { service, lines } = logged({
+        ...down,
+        get: async (key) => {
+          const why = new Error(reads++ === 0 ? first : next)
+          const text = `the store did not answer: ${why.message}`
+          return Promise.reject(new StoreError('unavailable', key, text, { cause: why }))
+        },
+      })
+      const table_id = freshId()
+      const staged = await service.stage(table_id)
+      await service.commit({ table_id, read_version: -1, ...staged, idempotency_key: freshId() })
+      expect(lines()).toEqual([
+        expect.objectContaining({ message: 'request', status: 200 }),
+        expect.objectContaining({ message: 'failure', code: 'unavailable', cause }),
+        expect.objectContaining({ message: 'request', status: 503 }),
+      ])
+    },
+  )
 
   test('of the store, a put that stored nothing: throttled names no cause, the log does', async () => {
     const store = memoryStore()

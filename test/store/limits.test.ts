@@ -95,6 +95,25 @@ describe('a read', () => {
     expect(eager.slept_ms).toEqual([0, 0, 0])
   })
 
+  test('P-8: a busy store is left alone for as long as it asks', async () => {
+    const throttled = (retry_after_ms: number) => (_call: FaultyCall, attempt: number) =>
+      attempt <= 2 ? ({ fault: 'throttle', retry_after_ms } as const) : undefined
+    const { store, slept_ms } = limited(throttled(3_000))
+    expect(await readText(store, 'a')).toBe('seed')
+    expect(slept_ms).toEqual([3_000, 3_000])
+    // A pause of nothing is no wish: the backoff stands.
+    const soon = limited(throttled(0))
+    await readObject(soon.store, 'a')
+    expect(soon.slept_ms).toEqual([50, 100])
+  })
+
+  test('P-8: one that asks for more than the time that is left is not asked again', async () => {
+    const { store, calls, slept_ms } = limited(() => ({ fault: 'throttle', retry_after_ms: 20_000 }))
+    await expect(store.get('a')).rejects.toMatchObject({ code: 'unavailable', retry_after_ms: 20_000 })
+    expect(calls).toEqual(['get'])
+    expect(slept_ms).toEqual([])
+  })
+
   test('9: an attempt has 10 s, all of them together 20 s', async () => {
     const { store, calls } = limited(hanging)
     const { result, after_ms } = await timed(async () => store.get('a'))

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Gateway } from './contract/row.ts'
+import { quiet, type Quiet } from './quiet.ts'
 
 /** A gateway that runs. */
 export interface GcsGateway {
@@ -13,8 +14,9 @@ export interface GcsGateway {
 
 /** Start one on a free loopback port. */
 export async function startGcsGateway(server_url: string): Promise<GcsGateway> {
+  const racers = quiet()
   const http = createServer((request, response) => {
-    relay(request, response, server_url).catch((error: unknown) => {
+    relay(request, response, { server_url, racers }).catch((error: unknown) => {
       response.destroy(error instanceof Error ? error : undefined)
     })
   })
@@ -30,13 +32,18 @@ export async function startGcsGateway(server_url: string): Promise<GcsGateway> {
   }
 }
 
-async function relay(request: IncomingMessage, response: ServerResponse, server_url: string): Promise<void> {
+async function relay(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { server_url, racers }: { readonly server_url: string; readonly racers: Quiet },
+): Promise<void> {
+  racers.seen()
   const chunks: Buffer[] = []
   for await (const chunk of request) chunks.push(chunk as Buffer)
   const [, how = '', rest = ''] = /^\/([^/]+)(\/.*)$/.exec(request.url ?? '') ?? []
   const url = new URL(`${server_url}${rest}`)
   const method = request.method ?? ''
-  if (method === 'POST' && !(await mayWrite(how as Gateway, url))) {
+  if (method === 'POST' && !(await mayWrite(how as Gateway, url, racers))) {
     const error = { code: 412, errors: [{ reason: 'conditionNotMet' }] }
     response.writeHead(412, { 'content-type': 'application/json' }).end(JSON.stringify({ error }))
     return
@@ -55,7 +62,7 @@ async function relay(request: IncomingMessage, response: ServerResponse, server_
 }
 
 /** Changes the query of an upload in place. */
-async function mayWrite(how: Gateway, url: URL): Promise<boolean> {
+async function mayWrite(how: Gateway, url: URL, racers: Quiet): Promise<boolean> {
   const condition = url.searchParams.get('ifGenerationMatch')
   const is_create = condition === '0'
   if (condition === null) return true
@@ -70,7 +77,8 @@ async function mayWrite(how: Gateway, url: URL): Promise<boolean> {
       const key = encodeURIComponent(url.searchParams.get('name') ?? '')
       const seen = await fetch(`${url.origin}${url.pathname.replace('/upload', '')}/${key}`)
       const { generation = '0' } = (await seen.json()) as { generation?: string }
-      await new Promise((later) => setTimeout(later, 20))
+      racers.seen()
+      await racers.over()
       url.searchParams.delete('ifGenerationMatch')
       return generation === condition
     }

@@ -7,6 +7,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { AwsClient } from 'aws4fetch'
 import type { Gateway } from './contract/row.ts'
+import { quiet, type Quiet } from './quiet.ts'
 import type { S3Server } from './servers/minio.ts'
 
 /** A gateway that runs. */
@@ -19,8 +20,9 @@ export interface S3Gateway {
 /** Start one on a free loopback port. */
 export async function startS3Gateway(server: S3Server): Promise<S3Gateway> {
   const client = new AwsClient({ ...server.keys, service: 's3', region: server.region, retries: 0 })
+  const racers = quiet()
   const http = createServer((request, response) => {
-    relay(request, response, { client, server }).catch((error: unknown) => {
+    relay(request, response, { client, server, racers }).catch((error: unknown) => {
       response.destroy(error instanceof Error ? error : undefined)
     })
   })
@@ -39,6 +41,8 @@ export async function startS3Gateway(server: S3Server): Promise<S3Gateway> {
 interface Upstream {
   readonly client: AwsClient
   readonly server: S3Server
+  /** Puts that are on their way. */
+  readonly racers: Quiet
 }
 
 const KEPT = /^(content-type|content-md5|cache-control|if-match|if-none-match|x-amz-meta-.*)$/
@@ -46,8 +50,9 @@ const KEPT = /^(content-type|content-md5|cache-control|if-match|if-none-match|x-
 async function relay(
   request: IncomingMessage,
   response: ServerResponse,
-  { client, server }: Upstream,
+  { client, server, racers }: Upstream,
 ): Promise<void> {
+  racers.seen()
   const chunks: Buffer[] = []
   for await (const chunk of request) chunks.push(chunk as Buffer)
   const [, how = '', rest = ''] = /^\/([^/]+)(\/.*)$/.exec(request.url ?? '') ?? []
@@ -60,7 +65,10 @@ async function relay(
   const url = `${server.endpoint}${rest}`
   const refusal =
     method === 'PUT'
-      ? await broken(how as Gateway, headers, async () => client.fetch(url, { method: 'HEAD' }))
+      ? await broken(how as Gateway, headers, {
+          racers,
+          look: async () => client.fetch(url, { method: 'HEAD' }),
+        })
       : null
   if (refusal !== null) {
     response.writeHead(refusal.status).end(`<Error><Code>${refusal.code}</Code></Error>`)
@@ -94,7 +102,7 @@ const PRECONDITION_FAILED: Refusal = { status: 412, code: 'PreconditionFailed' }
 async function broken(
   how: Gateway,
   headers: Map<string, string>,
-  look: () => Promise<Response>,
+  { look, racers }: { readonly look: () => Promise<Response>; readonly racers: Quiet },
 ): Promise<Refusal | null> {
   const match = headers.get('if-match')
   switch (how) {
@@ -108,7 +116,8 @@ async function broken(
       const seen = await look()
       const holds = match === undefined || (seen.ok && seen.headers.get('etag') === match)
       if (!holds || (headers.has('if-none-match') && seen.ok)) return PRECONDITION_FAILED
-      await new Promise((later) => setTimeout(later, 20))
+      racers.seen()
+      await racers.over()
       headers.delete('if-match')
       headers.delete('if-none-match')
       return null

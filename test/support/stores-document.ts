@@ -79,6 +79,11 @@ const BEYOND = `## What else is shown
   tenth never arrive, two writers racing; a few seeds in \`npm test\`, 1 000 for every driver in \`npm run prove:stores\`.
 - \`test/store/certify.test.ts\`, \`test/cli/doctor.test.ts\`: stores that are wrong in one way are refused, in words for their
   vendor; stores that cannot be asked are not called wrong.
+- \`test/functions/store-failures-minio.test.ts\`, \`-gcs\`, \`-r2\`: wrong credentials, no such bucket, a redirect, a wrong clock,
+  keys that may only read, a token that expires in front of each write: a problem body that says nothing of the provider, one
+  log line that names the cause, and nothing is lost.
+- \`test/functions/conformance-minio-sdk.test.ts\`, \`-minio-fetch\`, \`-r2\`: CO-01 to CO-33 of spec/coordinator.md over MinIO and
+  over R2 in workerd; \`test/functions/round-trips-minio.test.ts\`: its table of round trips, counted on the wire.
 
 ## What a service gets wrong
 

@@ -16,8 +16,8 @@ export interface WranglerConfig {
   readonly binding: string
   readonly crons: readonly string[]
   readonly vars: Readonly<Record<string, string>>
-  /** Nothing but the names of its settings. */
-  readonly settings: readonly string[]
+  /** Every setting as it is written, quotes included. */
+  readonly settings: Readonly<Record<string, string>>
 }
 
 /** Read it. */
@@ -36,7 +36,9 @@ export function wranglerConfig(): WranglerConfig {
     vars: Object.fromEntries(
       Array.from(vars.matchAll(/^(\w+) = "([^"]*)"$/gm), ([, name, text_]) => [name, text_]),
     ),
-    settings: Array.from(text.matchAll(/^(\w+) = /gm), ([, name = '']) => name),
+    settings: Object.fromEntries(
+      Array.from(text.matchAll(/^(\w+) = (.*)$/gm), ([, name, written]) => [name, written]),
+    ),
   }
 }
 
@@ -49,7 +51,7 @@ export interface WorkerBundle {
   remove(): void
 }
 
-/** Bundle the worker with the settings of `npm run deploy`'s bundler. */
+/** Bundle the worker with the settings of the bundler in `wrangler deploy`. */
 export async function bundleWorker(): Promise<WorkerBundle> {
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-worker-'))
   const { outputs } = await bundle('worker', folder)

@@ -98,22 +98,31 @@ describe('certification, providers.md 7', () => {
     await expect(starting).rejects.toThrow(StoreError)
   })
 
-  test('at the start: a store that wants ETags without quotes gets them', async () => {
-    const store = memoryStore()
-    const quoting: MaintenanceStore & Certifiable = {
-      ...store,
-      put: async (key, bytes, precondition, options) =>
-        typeof precondition === 'object'
-          ? { outcome: 'precondition_failed' }
-          : store.put(key, bytes, precondition, options),
-      certification: {
-        conditions: CONDITIONS,
-        withIfMatchStyle: (style) => (style === 'unquoted' ? uncertified(store) : quoting),
-      },
-    }
-    const service = await deployment({ ...PRIVATE, TIDEMARK_STORE_CERTIFIED: 'startup' }, quoting)
-    expect(await commitAs(service, await userOf('acme'), freshId())).toBe(200)
-  })
+  test.each([
+    { configured: 'quoted', words: 'as nobody has said' },
+    { configured: 'unquoted', words: 'as the operator has said, too' },
+  ] as const)(
+    'at the start: a store that wants ETags without quotes gets them, $words',
+    async ({ configured }) => {
+      const store = memoryStore()
+      const withStyle = (style: 'quoted' | 'unquoted'): MaintenanceStore & Certifiable => ({
+        ...store,
+        put: async (key, bytes, precondition, options) =>
+          style === 'quoted' && typeof precondition === 'object'
+            ? { outcome: 'precondition_failed' }
+            : store.put(key, bytes, precondition, options),
+        certification: { conditions: CONDITIONS, withIfMatchStyle: withStyle },
+      })
+      const env = { ...PRIVATE, TIDEMARK_STORE_CERTIFIED: 'startup', TIDEMARK_S3_IF_MATCH: configured }
+      const service = await deployment(env, withStyle(configured))
+      const token = await userOf('acme')
+      const table_id = freshId()
+      expect(await commitAs(service, token, table_id)).toBe(200)
+      // The first write that replaces anything is the last one of a commit, and its failure is not the client's.
+      const { body } = await service.ask('GET', `/api/v1/delta/tables/${table_id}/inspect`, { token })
+      expect(body).toMatchObject({ latest_version: 0, inflight: null })
+    },
+  )
 })
 
 describe('two tenants by JWT over one store, S1', () => {

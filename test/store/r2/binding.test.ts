@@ -1,5 +1,6 @@
 /** What a binding's errors and answers mean, row by row (providers.md R-1…R-8), over a binding that says them. */
 import { describe, expect, test } from 'vitest'
+import { withLimits } from '../../../lib/store/limits.ts'
 import { r2Store, type R2BucketBinding, type R2Object } from '../../../lib/store/r2.ts'
 import { bytesOf, textOf } from '../../support/objects.ts'
 
@@ -17,9 +18,15 @@ function bindingWith(calls: Partial<R2BucketBinding>): R2BucketBinding {
   return { get: nothing, head: nothing, put: nothing, delete: nothing, list: nothing, ...calls }
 }
 
-function failing(message: string): R2BucketBinding {
+/** Counts the puts that it refuses. */
+function failing(message: string): R2BucketBinding & { readonly puts: () => number } {
+  let puts = 0
   const fail = async (): Promise<never> => Promise.reject(new Error(message))
-  return { get: fail, head: fail, put: fail, delete: fail, list: fail }
+  const put = async (): Promise<never> => {
+    puts += 1
+    return fail()
+  }
+  return { get: fail, head: fail, put, delete: fail, list: fail, puts: () => puts }
 }
 
 /** What R2 throws, and what a put, a get and a head make of it: an outcome, or the code of what is thrown. */
@@ -69,8 +76,9 @@ const ERRORS: readonly {
 ]
 
 describe('an error', () => {
-  test.each(ERRORS)('"$error": put $put, read $read', async ({ error, put, read }) => {
-    const store = r2Store(failing(error))
+  test.each(ERRORS)('"$error": put $put after one call (P-1), read $read', async ({ error, put, read }) => {
+    const binding = failing(error)
+    const store = withLimits(r2Store(binding), { sleep: async () => undefined })
     const came = async (call: Promise<{ readonly outcome: string }>): Promise<unknown> =>
       call.then(
         (result) => result,
@@ -78,6 +86,7 @@ describe('an error', () => {
       )
     expect(await came(store.put('a', bytesOf('one'), 'doesNotExist'))).toEqual(put)
     expect(await came(store.put('a', bytesOf('one'), { matchesVersion: 'e' }))).toEqual(put)
+    expect(binding.puts()).toBe(2)
     const missing = read === 'not_found' ? { outcome: 'not_found' } : read
     expect(await came(store.get('a'))).toEqual(missing)
     expect(await came(store.head('a'))).toEqual(missing)
@@ -126,6 +135,20 @@ describe('a put', () => {
     const store = r2Store(bindingWith({ put: async () => null }))
     expect(await store.put('a', bytesOf('one'), 'doesNotExist')).toEqual({ outcome: 'precondition_failed' })
   })
+
+  test.each([
+    { seen: 'first', answers: [OBJECT, null], outcome: 'ok' },
+    // The protocol looks before it believes it (providers.md P-4).
+    { seen: 'second', answers: [null, OBJECT], outcome: 'precondition_failed' },
+  ])(
+    'that the platform delivers twice is one call; the $seen answer is seen',
+    async ({ answers, outcome }) => {
+      let calls = 0
+      const store = r2Store(bindingWith({ put: async () => answers[calls++] ?? null }))
+      expect(await store.put('a', bytesOf('one'), 'doesNotExist')).toMatchObject({ outcome })
+      expect(calls).toBe(1)
+    },
+  )
 
   test('has a token of ETag and version (R-4)', async () => {
     const store = r2Store(bindingWith({ put: async () => OBJECT }))

@@ -133,6 +133,13 @@ describe('a read', () => {
   })
 })
 
+test('a read of a busy store knows how long to wait (P-8)', () => {
+  const busy = reply(503, 'SlowDown', { 'retry-after': '7' })
+  expect(() => classifyRead('k', busy)).toThrow(
+    expect.objectContaining({ code: 'unavailable', retry_after_ms: 7_000 }),
+  )
+})
+
 describe('a delete', () => {
   test.each([
     { reply: reply(204), as: 'ok' },

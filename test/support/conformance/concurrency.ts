@@ -1,5 +1,6 @@
 /** Minimum conformance scenarios of spec/coordinator.md 14.1 with many requests at once, each in a process of its own. */
 import { expect, test } from 'vitest'
+import { heldBefore } from '../crash-windows.ts'
 import { freshId, type CommitCall } from '../service.ts'
 import type { MakeStore } from '../stores.ts'
 import { logKey, useTables, type Writer } from '../tables.ts'
@@ -9,9 +10,27 @@ export interface Contention {
   readonly woken: number
 }
 
-/** CO-13, CO-14, CO-29; for a `describe` of one kind of store. */
+/** CO-12, CO-13, CO-14, CO-29; for a `describe` of one kind of store. */
 export function concurrencyScenarios(make: MakeStore, { woken }: Contention = { woken: 4 }): void {
   const fresh = useTables(make)
+
+  test("CO-12: B commits v+1 between A's marker and A's finalize: A answers 200", async () => {
+    const at = fresh()
+    const a = await at.writer('A', -1)
+    const b = await at.writer('B', 0)
+    const slow = heldBefore(at, 'finalize')
+    const a_answer = slow.service.commit(a.call)
+    await slow.reached
+    expect(at.told(await at.process().commit(b.call), -1)).toBe('200 v+1')
+    slow.goOn()
+    expect(at.told(await a_answer, -1)).toBe('200 v')
+    expect(await at.picture(-1)).toEqual({
+      state: '{v+1, null}',
+      log: ['A@v', 'B@v+1'],
+      markers: ['A@v', 'B@v+1'],
+      staged: ['A', 'B'],
+    })
+  })
 
   test('CO-13: eight concurrent duplicates: all 200, one log entry', async () => {
     const at = fresh()

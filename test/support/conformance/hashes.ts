@@ -31,7 +31,7 @@ export function hashScenarios(make: MakeStore): void {
     const { name, idempotency_key, read_version, request_hash, legacy_hash } = vector
     const { marker: marker_key } = commitKeys(VECTOR_TABLE, idempotency_key, 0)
 
-    test(`${name}: the marker of a commit holds request_hash ${request_hash.slice(0, 8)}…`, async () => {
+    test(`CO-30, ${name}: the marker of a commit holds request_hash ${request_hash.slice(0, 8)}…`, async () => {
       const { at, call } = await tableOf(vector)
       expect((await at.service.commit(call)).body.version).toBe(read_version + 1)
       const marker = JSON.parse((await at.bucket.read(marker_key)) ?? 'null')
@@ -40,7 +40,7 @@ export function hashScenarios(make: MakeStore): void {
     })
 
     test.each(['request_hash', 'legacy_hash'] as const)(
-      `${name}: a marker with %s is this request's`,
+      `CO-30, ${name}: a marker with %s is this request's`,
       async (which) => {
         const { at, call } = await tableOf(vector)
         const version = read_version + 1
@@ -65,7 +65,7 @@ export function hashScenarios(make: MakeStore): void {
     )
   }
 
-  test('3.2: the marker of H1 is the golden one, with the additive members behind', async () => {
+  test('CO-30, 3.2: the marker of H1 is the golden one, with the additive members behind', async () => {
     const [h1] = HASH_VECTORS
     if (h1 === undefined) throw new Error('no vector')
     const { at, call } = await tableOf(h1)
@@ -75,7 +75,7 @@ export function hashScenarios(make: MakeStore): void {
     expect(text?.startsWith(`${GOLDEN_H1.slice(0, -1)},"payload_sha256":`)).toBe(true)
   })
 
-  test('H3: an integer above 2^53 is rejected with 400, no storage access', async () => {
+  test('CO-30, H3: an integer above 2^53 is rejected with 400, no storage access', async () => {
     const at = fresh({ table_id: VECTOR_TABLE })
     const body =
       '{"read_version":9007199254740993,"staged_path":"delta/staging/0194f5a0-1c00-7c3d-9b1e-2f6a4d8e0c11/01JKTT400000000000000000ZZ.json","staged_version":"\\"etag-with-quotes\\""}'
