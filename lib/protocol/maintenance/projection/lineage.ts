@@ -6,7 +6,13 @@ import type { StoredObject } from '../../../store/types.ts'
 import type { Finding } from '../finding.ts'
 import { StoredObjectError } from '../../stored-error.ts'
 import type { Protocol } from '../../effects.ts'
-import { baseFolder, deltaFolder, manifestPath, POINTER_PATH, RETIRED_MANIFEST_PATH } from '../../orchestration/paths.ts'
+import {
+  baseFolder,
+  deltaFolder,
+  manifestPath,
+  POINTER_PATH,
+  RETIRED_MANIFEST_PATH,
+} from '../../orchestration/paths.ts'
 import { pathOf } from '../../orchestration/projection/artifact.ts'
 import { timeMs } from '../../orchestration/projection/document-parts.ts'
 import { readDocument, type SeenDocument } from '../../orchestration/projection/documents.ts'
@@ -33,7 +39,11 @@ export function* readTop(): Protocol<Top> {
   if (pointer.seen !== null) {
     return { kind: 'pointer', pointer: pointer.seen.value, stored: pointer.seen.stored }
   }
-  const retired = yield* readable(RETIRED_MANIFEST_PATH, readDocument(MANIFEST, RETIRED_MANIFEST_PATH), 'PJ-104')
+  const retired = yield* readable(
+    RETIRED_MANIFEST_PATH,
+    readDocument(MANIFEST, RETIRED_MANIFEST_PATH),
+    'PJ-104',
+  )
   if ('finding' in retired) return { kind: 'broken', finding: retired.finding }
   return retired.seen === null ? { kind: 'empty' } : { kind: 'retired', manifest: retired.seen.value }
 }
@@ -132,7 +142,9 @@ export function* readManifest(
   const read = yield* readable(path, readDocument(MANIFEST, path), is_head ? 'PJ-104' : 'PJ-202')
   if ('finding' in read) return read
   if (read.seen !== null) return { seen: read.seen }
-  const detail = is_head ? 'the pointer names it, and it does not exist' : 'its successor names it, and it does not exist'
+  const detail = is_head
+    ? 'the pointer names it, and it does not exist'
+    : 'its successor names it, and it does not exist'
   return { finding: projectionFinding(is_head ? 'PJ-103' : 'PJ-201', { path, detail }) }
 }
 

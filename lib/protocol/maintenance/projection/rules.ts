@@ -14,7 +14,8 @@ const REPORT = 'POST /internal/reconcile {}'
 const READS_FAIL =
   'Every read and every compaction of the projection is answered 500 `object_corrupt`. The ledger is not touched.'
 const NOT_COLLECTED = 'Nothing is deleted. Readers and writers are not affected.'
-const ATTEMPT = 'What a publisher left that failed or lost a race, or still is at work. It costs storage and nothing else.'
+const ATTEMPT =
+  'What a publisher left that failed or lost a race, or still is at work. It costs storage and nothing else.'
 
 function row(severity: Severity, title: string, spec: string, means: string, next: string): Rule {
   return { severity, title, spec, means, next }
@@ -30,7 +31,13 @@ export const PROJECTION_RULES = {
     'Readers see an empty workspace. What was published is there, and nothing names it.',
     'Restore the previous generation of {path}; without one, build it again. {rebuild}',
   ),
-  'PJ-103': row('error', 'The visible manifest exists', 'manifests.md 16, correctness.md P1', READS_FAIL, REBUILD_FULL),
+  'PJ-103': row(
+    'error',
+    'The visible manifest exists',
+    'manifests.md 16, correctness.md P1',
+    READS_FAIL,
+    REBUILD_FULL,
+  ),
   'PJ-104': row('error', 'The visible manifest parses', 'manifests.md 4, 16', READS_FAIL, REBUILD_FULL),
   'PJ-105': row(
     'warn',
@@ -83,9 +90,27 @@ export const PROJECTION_RULES = {
     'Look who else writes to the workspace: publishers of ours cannot do this.',
   ),
 
-  'PJ-301': row('error', 'Artifacts of the visible manifest exist', 'correctness.md P1, manifests.md 16', READS_FAIL, REBUILD_FULL),
-  'PJ-302': row('error', 'Artifacts have the size in the manifest', 'projections.md PJ-1, correctness.md P1', READS_FAIL, REBUILD_FULL),
-  'PJ-303': row('error', 'Artifacts have the hash in the manifest', 'projections.md PJ-1, correctness.md P1', READS_FAIL, REBUILD_FULL),
+  'PJ-301': row(
+    'error',
+    'Artifacts of the visible manifest exist',
+    'correctness.md P1, manifests.md 16',
+    READS_FAIL,
+    REBUILD_FULL,
+  ),
+  'PJ-302': row(
+    'error',
+    'Artifacts have the size in the manifest',
+    'projections.md PJ-1, correctness.md P1',
+    READS_FAIL,
+    REBUILD_FULL,
+  ),
+  'PJ-303': row(
+    'error',
+    'Artifacts have the hash in the manifest',
+    'projections.md PJ-1, correctness.md P1',
+    READS_FAIL,
+    REBUILD_FULL,
+  ),
   'PJ-304': row('error', 'Artifacts decode', 'projections.md 8, 12', READS_FAIL, REBUILD_FULL),
   'PJ-305': row(
     'warn',

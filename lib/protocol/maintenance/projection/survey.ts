@@ -53,7 +53,11 @@ export function* surveyOrphans(
         const entry = entryOf(object.key)
         if (entry === null) findings.push(strayFinding(object))
         if (entry === null || entries.has(entry.path)) continue
-        if (kept >= objects_max) return { orphans: [...orphans.values()], findings: [...findings, tooMany(kept)], listed }
+        if (kept >= objects_max) {
+          // Half a folder would hide that its other half is young.
+          orphans.delete(entry.path)
+          return { orphans: [...orphans.values()], findings: [...findings, tooMany(kept)], listed }
+        }
         const orphan = orphans.get(entry.path) ?? { ...entry, objects: [] }
         orphans.set(entry.path, orphan)
         orphan.objects.push(object)
