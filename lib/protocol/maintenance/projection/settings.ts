@@ -27,9 +27,9 @@ export interface ReconcileSettings {
   readonly objects_max: number
 }
 
-/** The defaults: a month of history, and an hour for whoever is at work. */
+/** The defaults: a week of history, and an hour for whoever is at work. */
 export const DEFAULT_RECONCILE_SETTINGS: Omit<ReconcileSettings, 'projection'> = {
-  retention: { revisions: 1_000, younger_ms: 30 * DAY_MS },
+  retention: { revisions: 1_000, younger_ms: 7 * DAY_MS },
   quarantine_ms: QUARANTINE_MIN_MS,
   objects_max: 100_000,
 }

@@ -36,7 +36,7 @@ const ORPHAN_DELTA = 'state/orchestration/l0/01JORPHANDELTA0000000000AA'
 type MakeWorld = (options?: ReconcileWorldOptions) => ReconcileWorld
 
 /** A rule, and how the variant without it shows: the message of the error that ends the check. */
-function guard(
+function collectorRule(
   {
     promise,
     wrong,
@@ -92,7 +92,7 @@ async function checkReaders(world: ReconcileWorld): Promise<void> {
 }
 
 describe('X10, P12: a publisher that stalls between manifest and pointer', () => {
-  guard(
+  collectorRule(
     {
       promise: 'the collector deletes first, then the CAS of the publisher is sent: it loses',
       wrong: 'touch',
@@ -109,7 +109,7 @@ describe('X10, P12: a publisher that stalls between manifest and pointer', () =>
     },
   )
 
-  guard(
+  collectorRule(
     {
       promise: 'it is listed as an orphan, its CAS lands before the touch: it is reachable and stays',
       wrong: 'reach',
@@ -128,7 +128,7 @@ describe('X10, P12: a publisher that stalls between manifest and pointer', () =>
     },
   )
 
-  guard(
+  collectorRule(
     {
       promise:
         'its CAS lands between the collector’s look at the pointer and its touch: the touch is done again',
@@ -149,7 +149,7 @@ describe('X10, P12: a publisher that stalls between manifest and pointer', () =>
 })
 
 describe('X14: the answer to a write of the pointer is lost', () => {
-  guard(
+  collectorRule(
     {
       promise:
         'of a publisher, and a collector has touched the pointer since: what is visible is reported visible',
@@ -189,7 +189,7 @@ describe('X14: the answer to a write of the pointer is lost', () => {
 })
 
 describe('hard rule 2: the quarantine', () => {
-  guard(
+  collectorRule(
     {
       promise:
         'RC-1, RC-7: an orphan that is old enough by its own time is deleted, though the report is new',
@@ -212,7 +212,7 @@ describe('hard rule 2: the quarantine', () => {
     },
   )
 
-  guard(
+  collectorRule(
     {
       promise: 'a younger one is kept and counted as deferred, and nobody’s pointer is touched for it',
       wrong: 'quarantine',
@@ -227,7 +227,7 @@ describe('hard rule 2: the quarantine', () => {
     },
   )
 
-  guard({ promise: 'a folder is as young as its youngest object', wrong: 'folder' }, async (make) => {
+  collectorRule({ promise: 'a folder is as young as its youngest object', wrong: 'folder' }, async (make) => {
     const world = make()
     await published(world)
     world.plant(`${ORPHAN_BASE}/runs.0a1b2c3d4e5f.parquet`, 'old', OLD_MS)
@@ -235,7 +235,7 @@ describe('hard rule 2: the quarantine', () => {
     expect((await world.reconcile()).repair_result).toMatchObject({ deferred_paths: 1, deleted_objects: 0 })
   })
 
-  guard(
+  collectorRule(
     {
       promise: 'an object of a store that tells no times is never old',
       wrong: 'timeless',
@@ -258,7 +258,7 @@ describe('hard rule 2: the quarantine', () => {
     },
   )
 
-  guard(
+  collectorRule(
     {
       promise: 'a process whose clock is a day ahead of the store’s deletes nothing young',
       wrong: 'clock',
@@ -274,7 +274,7 @@ describe('hard rule 2: the quarantine', () => {
 })
 
 describe('RC-8: the lock', () => {
-  guard(
+  collectorRule(
     {
       promise: 'somebody else holds it: 409 lock_held, nothing is deleted',
       wrong: 'lock',
@@ -308,7 +308,7 @@ describe('RC-8: the lock', () => {
     expect(Date.parse(record.expiresAt)).toBeLessThan(world.clock.now_ms)
   })
 
-  guard(
+  collectorRule(
     {
       promise: 'its lease ends in the middle: it stops, and says so',
       wrong: 'lease',
@@ -329,7 +329,7 @@ describe('RC-8: the lock', () => {
     },
   )
 
-  guard(
+  collectorRule(
     {
       promise: 'RC-7: a manifest above the pointer is deleted only while the lock is ours for certain',
       wrong: 'above',
@@ -351,7 +351,7 @@ describe('RC-8: the lock', () => {
 
 describe('RC-7: what was listed is what is deleted', () => {
   for (const conditional_delete of [true, false]) {
-    guard(
+    collectorRule(
       {
         promise: `an object that was written again stays, on a store that ${conditional_delete ? 'compares' : 'does not compare'} tokens`,
         wrong: 'token',
@@ -394,7 +394,7 @@ describe('RC-7: what was listed is what is deleted', () => {
 })
 
 describe('hard rule 5: what is reachable is known, or nothing is deleted', () => {
-  guard({ promise: 'RC-5: there is no pointer', wrong: 'pointer' }, async (make) => {
+  collectorRule({ promise: 'RC-5: there is no pointer', wrong: 'pointer' }, async (make) => {
     const world = make()
     await published(world)
     world.store.remove(world.prefix + POINTER_PATH)
@@ -455,7 +455,7 @@ describe('hard rule 5: what is reachable is known, or nothing is deleted', () =>
     })
   }
 
-  guard(
+  collectorRule(
     { promise: 'RC-6: what cannot be read is not what nobody names', wrong: 'complete' },
     async (make) => {
       const world = make()
@@ -470,7 +470,7 @@ describe('hard rule 5: what is reachable is known, or nothing is deleted', () =>
 describe('RC-3: how much of the past is kept', () => {
   const NOTHING_OLD = { retention: { revisions: 0, younger_ms: 3_600_000 } }
 
-  guard(
+  collectorRule(
     {
       promise: 'P19: what was visible a moment ago is kept, however long ago it was published',
       wrong: 'replaced',
@@ -500,7 +500,7 @@ describe('RC-3: how much of the past is kept', () => {
     await checkReaders(world)
   })
 
-  guard(
+  collectorRule(
     {
       promise: 'projections.md PJ-9: a table that lies in the folder of another base keeps that folder',
       wrong: 'folders',
@@ -527,7 +527,7 @@ describe('RC-3: how much of the past is kept', () => {
 })
 
 describe('RC-9: failures', () => {
-  guard(
+  collectorRule(
     {
       promise: 'a delete that fails is counted, and the others are gone on with; the next run finishes',
       wrong: 'go on',
