@@ -190,6 +190,13 @@ export const PROJECTION_RULES = {
     'Older than idempotency keys are kept and in no witness: whether it was folded is not recorded anywhere.',
     'Nothing. A rebuild with "mode":"full" folds the whole ledger again.',
   ),
+  'PJ-408': row(
+    'info',
+    'What was refused would be refused again',
+    'fold.md 3, correctness.md P20',
+    'It was offered before the events that it depends on and was refused. Offered again, or in a rebuild from scratch, it is applied.',
+    'POST /compact {"event_paths":["{path}"]}',
+  ),
 
   'PJ-501': row(
     'error',

@@ -1,8 +1,10 @@
 /**
  * The fourth stage of verify: events that readers do not see (spec/reconcile.md RC-13, spec/correctness.md Q6). The index of
  * what is folded are the idempotency keys of the projection. An event below the watermark that has none was left out, or was
- * folded to nothing; it is told by folding it, in memory, onto what is visible: only one that would change rows was left out.
+ * folded to nothing; it is told by folding it, in memory, onto what is visible. One that would change rows was left out, unless
+ * a revision names it as offered: then it came too early, and was refused.
  */
+import type { Protocol } from '../../effects.ts'
 import { ulidTime_ms } from '../../ids.ts'
 import { StoredObjectError } from '../../stored-error.ts'
 import { compareBytes } from '../../orchestration/byte-order.ts'
@@ -12,6 +14,7 @@ import { allRows } from '../../orchestration/fold/layers.ts'
 import type { FoldState } from '../../orchestration/fold/state.ts'
 import { eventIdOfPath } from '../../orchestration/paths.ts'
 import { readEvents } from '../../orchestration/projection/load-events.ts'
+import { CHAIN_STEPS_MAX } from '../../orchestration/projection/limits.ts'
 import { loadProjection } from '../../orchestration/projection/load.ts'
 import type { Manifest } from '../../orchestration/projection/manifest.ts'
 import { atStoredPrecision } from '../../orchestration/projection/stored-precision.ts'
@@ -130,9 +133,12 @@ function* unfoldedFindings(
       else if (fold(state, atStoredPrecision(event)) === 'applied') left_out.push(path)
     }
   }
+  const offered = left_out.length === 0 ? NOBODY : yield* offeredBefore(manifest, new Set(left_out))
   for (const path of left_out) {
-    const detail = `it is not folded, it would change rows, and it lies below the watermark ${floor ?? ''}`
-    findings.push(projectionFinding('PJ-404', { path, detail }))
+    const was_offered = offered.has(path)
+    const what = was_offered ? 'it was folded to nothing' : 'no witness that is kept names it'
+    const detail = `${what}, it would change rows, and it lies below the watermark ${floor ?? ''}`
+    findings.push(projectionFinding(was_offered ? 'PJ-408' : 'PJ-404', { path, detail }))
   }
   const [first_waiting] = waiting
   if (first_waiting !== undefined) {
@@ -145,6 +151,24 @@ function* unfoldedFindings(
     findings.push(projectionFinding('PJ-407', { path: first_untold, detail }))
   }
   return findings
+}
+
+const NOBODY: ReadonlySet<string> = new Set()
+
+/** Those of some events that a revision names as offered to it, looking back along the chain (manifests.md 5.6). */
+function* offeredBefore(manifest: Manifest, sought: ReadonlySet<string>): Protocol<ReadonlySet<string>> {
+  const offered = new Set<string>()
+  let seen = manifest
+  for (let steps = 0; steps < CHAIN_STEPS_MAX; steps++) {
+    for (const { path } of seen.publication_witness?.events ?? []) if (sought.has(path)) offered.add(path)
+    const path = seen.previous_manifest_path
+    if (path === null || offered.size === sought.size) break
+    const read = yield* readManifest(path, false)
+    // The stage of the chain has told what is wrong with it.
+    if ('finding' in read) break
+    seen = read.seen.value
+  }
+  return offered
 }
 
 function isOlderThanKeys(event_id: string, newest_ms: number | null): boolean {

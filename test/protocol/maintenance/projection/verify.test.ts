@@ -117,12 +117,23 @@ describe('what is well', () => {
       verifyProjection(reconcileSettings(tree.scope), { cursor: null, limit: 100_000 }),
       { ...world.maintenance_env, store: scopedMaintenanceStore(store, tree.scope) },
     )
-    const findings = page.ok ? page.findings.filter(({ severity }) => severity !== 'info') : [page]
-    expect(
-      findings.map((each) => ('rule' in each ? `${each.rule} ${each.path ?? ''}: ${each.detail}` : each)),
-    ).toEqual([])
+    if (!page.ok) throw new Error(JSON.stringify(page))
+    const rules = page.findings.filter(({ severity }) => severity !== 'info').map(({ rule }) => rule)
+    expect(countsOf(rules)).toEqual(ARCO_FINDINGS[name] ?? {})
   })
 })
+
+/** What is wrong in Arco's samples, by their README: events that a crash left unfolded, and those that its rebuild skips. */
+const ARCO_FINDINGS: Readonly<Record<string, Readonly<Record<string, number>>>> = {
+  'orch-orphan-snapshot': { 'PJ-403': 1 },
+  'orch-rebuild': { 'PJ-404': 21 },
+}
+
+function countsOf(rules: readonly string[]): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const rule of rules) counts[rule] = (counts[rule] ?? 0) + 1
+  return counts
+}
 
 describe('RC-10: artifacts of the visible manifest', () => {
   test('each one that is missing, cut, changed or not what it says is named first, and the others are looked at', async () => {
@@ -258,7 +269,7 @@ describe('pointer, head and chain', () => {
       path,
       text.replace('"manifest_id": "00000000000000000005"', '"manifest_id": "00000000000000000050"'),
     )
-    expect(await rulesOf(world)).toEqual(['PJ-203', 'PJ-204'])
+    expect(await rulesOf(world)).toEqual(['PJ-204', 'PJ-203'])
     world.write(path, text.replace(/"epoch": \d+/, '"epoch": 999'))
     expect(await rulesOf(world)).toEqual(['PJ-203'])
   })
@@ -339,6 +350,17 @@ describe('RC-13: the ledger', () => {
       { rule: 'PJ-404', severity: 'error', path, next: `POST /compact {"event_paths":["${path}"]}` },
     ])
     folded(await world.compact([path]))
+    expect(await rulesOf(world)).toEqual([])
+  })
+
+  test('PJ-408: one that was refused because it came too early would be applied now, which is no fault', async () => {
+    const world = await rich()
+    const tasks = world.append(runOfTasks(9, 70))
+    folded(await world.compact([...tasks.slice(2), ...world.append([unknownAt(90)])]))
+    folded(await world.compact(tasks.slice(0, 2)))
+    const { findings } = await verify(world)
+    expect(findings).toMatchObject([{ rule: 'PJ-408', severity: 'info', path: tasks[2] }, { rule: 'PJ-408' }])
+    folded(await world.compact(tasks.slice(2)))
     expect(await rulesOf(world)).toEqual([])
   })
 
