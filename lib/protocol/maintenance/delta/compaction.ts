@@ -8,7 +8,7 @@ import { Snapshot } from './snapshot.ts'
 import type { Compaction, LogSurvey } from './survey.ts'
 
 /** Longest range that is read; each commit of it is read once more. */
-const RANGE_MAX = 1000
+const RANGE_MAX = 200
 
 /** Compare one compaction with its range; a range that is not there as a whole cannot be compared. */
 export function* checkCompaction(

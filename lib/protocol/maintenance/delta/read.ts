@@ -27,8 +27,8 @@ export function* readObject(
 export function* readObjects(
   paths: readonly string[],
   findings: TableFindings,
+  bytes_max = OBJECT_BYTES_MAX,
 ): Maintenance<readonly ReadObject[]> {
-  const bytes_max = OBJECT_BYTES_MAX
   const answers = yield* allOf(paths.map((path) => ({ kind: 'get' as const, path, bytes_max })))
   return paths.map((path, index) => toObject(path, answers[index], findings, bytes_max))
 }
