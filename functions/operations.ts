@@ -202,7 +202,7 @@ export const OPERATIONS = {
     access: { auth: 'user', action: 'delta.inspect' },
     summary: 'Look at the coordinator state',
     description:
-      'The state as it is stored, and the crash window of the commit in flight. Reads at most three known keys, lists nothing and writes nothing.',
+      'The state as it is stored, the crash window of the commit in flight, who acts next on it and when, and the request that settles it. Reads at most three known keys, lists nothing and writes nothing.',
     answer: {
       description: 'The state, with members that Tidemark does not know as they are',
       media: 'application/json',
@@ -219,6 +219,22 @@ export const OPERATIONS = {
           expires_at_ms: 1_739_443_500_000,
         },
         crash_window: 'W1',
+        resolution: {
+          by: 'owner',
+          from_ms: 1_739_443_500_000,
+          ttl_left_ms: 200_000,
+          request: { method: 'POST', path: `${TABLE.replace('{table_id}', TABLE_ID)}/recover`, body: {} },
+          replay: {
+            method: 'POST',
+            path: `${TABLE.replace('{table_id}', TABLE_ID)}/commits`,
+            body: {
+              read_version: -1,
+              staged_path: STAGED_PATH,
+              staged_version: '1',
+              idempotency_key: KEY,
+            },
+          },
+        },
       },
     },
     reasons: [...STATE_REASONS, 'object_corrupt', 'not_implemented', 'storage_unavailable'],
