@@ -15,6 +15,7 @@ import { json, problemContext, refuse, type Call, type Handler, type Service } f
 import { handleHealth } from './health.ts'
 import { handleInspect } from './inspect.ts'
 import type { AppLog } from './logging.ts'
+import { maintenanceHandler, type MaintenanceParts } from './maintenance.ts'
 import { openApiDocument } from './openapi.ts'
 import { OPERATIONS, type Access, type Operation, type OperationId } from './operations.ts'
 import { INTERNAL_DETAIL, problemResponse, type Problem } from './problem.ts'
@@ -22,10 +23,11 @@ import { readyHandler } from './ready.ts'
 import { handleRecover } from './recover.ts'
 import { referencePage } from './reference-page.ts'
 import { handleStage } from './stage.ts'
+import { handleVerify } from './verify.ts'
 import { UNKNOWN_VERSION, versionHandler, type VersionInfo } from './version.ts'
 
 /** What an entry file hands in. */
-export interface AppDeps extends Service, AdmissionRules {
+export interface AppDeps extends Service, AdmissionRules, MaintenanceParts {
   readonly log: AppLog
   readonly version?: VersionInfo
   /** Tables of another scope than the configured one, where the credentials decide the scope. */
@@ -59,6 +61,7 @@ export function routesOf(deps: AppDeps): readonly Route[] {
     commit: handleCommit,
     recover: handleRecover,
     inspect: handleInspect,
+    verify: maintenanceHandler(deps.maintenance_store, handleVerify),
     health: handleHealth,
     ready: readyHandler(deps.store, () => deps.writeRefusal?.() ?? null),
     version: versionHandler(deps.version ?? UNKNOWN_VERSION),
@@ -162,7 +165,7 @@ async function serve(deps: AppDeps, arrived: Arrived, handler: Handler): Promise
   const request_id = requestId(request.headers)
   const logged = new Set<unknown>()
   const base: Call = {
-    service: deps,
+    service: serviceFor(deps, deps.scope),
     request,
     request_id,
     table_id,
@@ -202,8 +205,11 @@ function whatFailed(error: unknown): unknown {
   return error instanceof StoreError ? `${error.code}: ${error.message}` : error
 }
 
-/** The service of the principal's scope, which is the configured one unless the credentials say another. */
-function serviceFor(deps: AppDeps, scope: Scope): Service {
+/**
+ * The service of the principal's scope, which is the configured one unless the credentials say another. What can list
+ * stays behind: handlers have no way to it.
+ */
+function serviceFor({ maintenance_store: _kept, ...deps }: AppDeps, scope: Scope): Service {
   const is_configured = scope.tenant === deps.scope.tenant && scope.workspace === deps.scope.workspace
   if (is_configured || deps.resolverFor === undefined) return { ...deps, scope }
   return { ...deps, scope, resolver: deps.resolverFor(scope) }

@@ -21,6 +21,7 @@ import { problemExample } from './problem-examples.ts'
 import { ProblemBody } from './problem-schema.ts'
 import { Recovered, RecoverBody } from './recover.ts'
 import { StageBody, Staged } from './stage.ts'
+import { FoundByVerify, VerifiedTable } from './verify.ts'
 
 /** JSON Schema 2020-12, the dialect of OpenAPI 3.1. */
 export type JsonSchema = z.core.JSONSchema.BaseSchema
@@ -30,10 +31,10 @@ export interface Reference {
   readonly $ref: string
 }
 
-/** A path or header parameter. */
+/** A path, header or query parameter. */
 export interface Parameter {
   readonly name: string
-  readonly in: 'path' | 'header'
+  readonly in: 'path' | 'header' | 'query'
   readonly required: boolean
   readonly description: string
   readonly schema: JsonSchema
@@ -98,6 +99,8 @@ const NAMED: Readonly<Record<string, z.ZodType>> = {
   Inspected,
   Inflight,
   LastCommit,
+  VerifiedTable,
+  Finding: FoundByVerify,
   Problem: ProblemBody,
 }
 
@@ -207,7 +210,7 @@ function paths(): ApiDocument['paths'] {
 }
 
 function toApiOperation(id: string, operation: Operation): ApiOperation {
-  const { path, group, summary, description, body, access, answer, has_key, reasons } = operation
+  const { path, group, summary, description, body, access, answer, has_key, query = [], reasons } = operation
   const names: (keyof typeof PARAMETERS)[] = [
     ...(path.includes('{table_id}') ? (['table_id'] as const) : []),
     ...(has_key ? (['Idempotency-Key'] as const) : []),
@@ -220,7 +223,10 @@ function toApiOperation(id: string, operation: Operation): ApiOperation {
     tags: [group],
     summary,
     description,
-    parameters: names.map((name) => ({ $ref: `#/components/parameters/${name}` })),
+    parameters: [
+      ...query.map((member) => ({ ...member, in: 'query' as const, required: false })),
+      ...names.map((name) => ({ $ref: `#/components/parameters/${name}` })),
+    ],
     ...(body === undefined ? {} : { requestBody: requestBody(body) }),
     ...(access.auth === 'none' ? {} : { security: [{ bearer: [] }, {}] }),
     responses: {

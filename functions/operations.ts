@@ -13,6 +13,7 @@ import type { Reason } from './problem.ts'
 import { Ready } from './ready.ts'
 import { Recovered, RecoverBody } from './recover.ts'
 import { StageBody, Staged } from './stage.ts'
+import { VERIFY_QUERY, VerifiedTable } from './verify.ts'
 import { Version } from './version.ts'
 
 /** One route, what it takes and what it answers. */
@@ -27,6 +28,8 @@ export interface Operation {
   readonly body?: RequestBody
   /** Takes the `Idempotency-Key` header. */
   readonly has_key?: true
+  /** Members of the query; others are refused. Without it the query is not looked at. */
+  readonly query?: readonly QueryMember[]
   readonly answer: OkAnswer
   /** Refusals besides those that every route has. */
   readonly reasons: readonly Reason[]
@@ -47,6 +50,13 @@ export interface RequestBody {
   readonly schema: z.ZodObject
   readonly bytes_max: number
   readonly example: Readonly<Record<string, unknown>>
+}
+
+/** One member of a query. */
+export interface QueryMember {
+  readonly name: string
+  readonly description: string
+  readonly schema: Readonly<Record<string, string | number | boolean>>
 }
 
 /** The 200 of a route; without a schema it is no JSON of ours. */
@@ -192,7 +202,7 @@ export const OPERATIONS = {
     access: { auth: 'user', action: 'delta.inspect' },
     summary: 'Look at the coordinator state',
     description:
-      'The state as it is stored, and the crash window of the commit in flight. Reads at most three known keys, lists nothing and writes nothing.',
+      'The state as it is stored, the crash window of the commit in flight, who acts next on it and when, and the request that settles it. Reads at most three known keys, lists nothing and writes nothing.',
     answer: {
       description: 'The state, with members that Tidemark does not know as they are',
       media: 'application/json',
@@ -209,9 +219,66 @@ export const OPERATIONS = {
           expires_at_ms: 1_739_443_500_000,
         },
         crash_window: 'W1',
+        resolution: {
+          by: 'owner',
+          from_ms: 1_739_443_500_000,
+          ttl_left_ms: 200_000,
+          request: { method: 'POST', path: `${TABLE.replace('{table_id}', TABLE_ID)}/recover`, body: {} },
+          replay: {
+            method: 'POST',
+            path: `${TABLE.replace('{table_id}', TABLE_ID)}/commits`,
+            body: {
+              read_version: -1,
+              staged_path: STAGED_PATH,
+              staged_version: '1',
+              idempotency_key: KEY,
+            },
+          },
+        },
       },
     },
     reasons: [...STATE_REASONS, 'object_corrupt', 'not_implemented', 'storage_unavailable'],
+  },
+  verify: {
+    method: 'GET',
+    path: `${TABLE}/verify`,
+    group: 'Recovery',
+    access: { auth: 'user', action: 'delta.verify' },
+    summary: 'Look for everything that is wrong with a table',
+    description:
+      'The coordinator state against the log, markers and staged payloads; the log against the rules of the Delta protocol; checkpoints, checksums and compactions against its replay. The only route of a table that lists: for operators and schedulers, not for writers. One answer is one page. Writes nothing.',
+    query: VERIFY_QUERY,
+    answer: {
+      description: 'What was found on this page',
+      media: 'application/json',
+      schema: VerifiedTable,
+      example: {
+        findings: [
+          {
+            rule: 'TM-201',
+            severity: 'warn',
+            path: `delta/coordinator/${TABLE_ID}.json`,
+            version: 0,
+            detail: 'W1: version 0 is reserved and not written; its TTL has passed',
+            means:
+              'Nothing is lost. Other writers get 409 `reserved` until the reservation is finished or dropped.',
+            next: `POST ${TABLE.replace('{table_id}', TABLE_ID)}/recover {}`,
+          },
+        ],
+        next: null,
+        root: `tables/${TABLE_ID}`,
+        latest_version: -1,
+        log: { first_version: null, latest_version: null, entries: 0, checkpoints: 0 },
+      },
+    },
+    reasons: [
+      'table_not_found',
+      'not_delta',
+      'invalid_table_root',
+      'object_corrupt',
+      'not_implemented',
+      'storage_unavailable',
+    ],
   },
   health: {
     method: 'GET',

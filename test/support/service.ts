@@ -38,6 +38,8 @@ export interface TestServiceOptions {
   readonly resolver?: ResolverConfig
   readonly log?: AppLog
   readonly overrides?: EnvironmentOverrides
+  /** For the route that lists, where the other routes get a store that must not. */
+  readonly maintenance_store?: MaintenanceStore
   /** How long a body may take to arrive, in real ms. */
   readonly body_arrival_ms?: number
 }
@@ -80,6 +82,7 @@ export function testDeps(store: MaintenanceStore, options: TestServiceOptions = 
   const clock = options.clock ?? testClock()
   return {
     store,
+    maintenance_store: options.maintenance_store ?? store,
     scope,
     resolver: tableResolver(options.resolver ?? { mode: 'legacy' }, {
       ...scope,

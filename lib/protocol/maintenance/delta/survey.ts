@@ -181,6 +181,11 @@ export function isComplete({ kind, files, parts }: Checkpoint): boolean {
   return kind !== 'parts' || files.length === parts
 }
 
+/** The latest version of the log: that of its last entry, or of its last checkpoint when there are no entries; else -1. */
+export function latestVersion({ commits, checkpoints }: LogSurvey): number {
+  return commits.at(-1) ?? checkpoints.filter(isComplete).at(-1)?.version ?? -1
+}
+
 const PREFERENCE: Readonly<Record<Checkpoint['kind'], number>> = {
   uuid_parquet: 0,
   uuid_json: 1,
