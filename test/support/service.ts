@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { v7 as uuidv7 } from 'uuid'
 import { singleScope } from '../../functions/auth/user.ts'
 import { createApp, type App, type AppDeps } from '../../functions/app.ts'
+import { DEFAULT_COMPACTOR_SETTINGS, type CompactorSettings } from '../../functions/compactor-settings.ts'
 import type { EnvironmentOverrides } from '../../functions/environment.ts'
 import { SILENT_LOG, type AppLog } from '../../functions/logging.ts'
 import { DEFAULT_SETTINGS, type DeltaSettings } from '../../lib/protocol/delta/settings.ts'
@@ -35,11 +36,14 @@ export interface TestServiceOptions {
   readonly scope?: Scope
   readonly clock?: TestClock
   readonly settings?: Partial<DeltaSettings>
+  readonly compactor?: Partial<CompactorSettings>
   readonly resolver?: ResolverConfig
   readonly log?: AppLog
   readonly overrides?: EnvironmentOverrides
   /** For the route that lists, where the other routes get a store that must not. */
   readonly maintenance_store?: MaintenanceStore
+  /** Why the store may not be written to; it may, unless told. */
+  readonly writeRefusal?: () => string | null
   /** How long a body may take to arrive, in real ms. */
   readonly body_arrival_ms?: number
 }
@@ -91,7 +95,9 @@ export function testDeps(store: MaintenanceStore, options: TestServiceOptions = 
     user: singleScope(scope),
     internal: singleScope(scope),
     settings: { ...DEFAULT_SETTINGS, ...options.settings },
+    compactor: { ...DEFAULT_COMPACTOR_SETTINGS, ...options.compactor },
     log: options.log ?? SILENT_LOG,
+    ...(options.writeRefusal === undefined ? {} : { writeRefusal: options.writeRefusal }),
     ...(options.body_arrival_ms === undefined ? {} : { body_arrival_ms: options.body_arrival_ms }),
     overrides: {
       now: () => clock.now_ms,

@@ -3,7 +3,11 @@ import { createHash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { LOCK_PATH, POINTER_PATH } from '../../../../lib/protocol/orchestration/paths.ts'
 import type { Finding } from '../../../../lib/protocol/maintenance/finding.ts'
-import { verifyProjection } from '../../../../lib/protocol/maintenance/projection/verify.ts'
+import type { Failure } from '../../../../lib/protocol/orchestration/projection/outcomes.ts'
+import {
+  verifyProjection,
+  type VerifiedPage,
+} from '../../../../lib/protocol/maintenance/projection/verify.ts'
 import { reconcileSettings } from '../../../../lib/protocol/maintenance/projection/settings.ts'
 import { runMaintenance } from '../../../../lib/protocol/maintenance/run.ts'
 import { scopedMaintenanceStore } from '../../../../lib/store/scoped.ts'
@@ -18,7 +22,9 @@ async function verify(world: ReconcileWorld, limit = 1_000): Promise<{ findings:
   let cursor: string | null = null
   let pages = 0
   do {
-    const page = await world.maintain(verifyProjection(world.reconcile_settings, { cursor, limit }))
+    const page: VerifiedPage | Failure = await world.maintain(
+      verifyProjection(world.reconcile_settings, { cursor, limit }),
+    )
     if (!page.ok) throw new Error(`refused: ${JSON.stringify(page)}`)
     findings.push(...page.findings)
     cursor = page.next_cursor
