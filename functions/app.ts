@@ -14,8 +14,9 @@ import { requestId, type NodeBindings } from './headers.ts'
 import { json, problemContext, refuse, type Call, type Handler, type Service } from './handler.ts'
 import { handleHealth } from './health.ts'
 import { handleInspect } from './inspect.ts'
+import { handleInspectKey } from './inspect-key.ts'
 import type { AppLog } from './logging.ts'
-import { maintenanceHandler, type MaintenanceParts } from './maintenance.ts'
+import { maintenanceHandler, type MaintenanceHandler, type MaintenanceParts } from './maintenance.ts'
 import { openApiDocument } from './openapi.ts'
 import { OPERATIONS, type Access, type Operation, type OperationId } from './operations.ts'
 import { problemResponse, type Problem } from './problem.ts'
@@ -74,6 +75,11 @@ export function routesOf(deps: AppDeps): readonly Route[] {
     rebuild_progress: later('handleRebuildProgress'),
     compaction_lock: later('handleLock'),
     break_compaction_lock: later('handleBreakLock'),
+    reconcile: laterMaintenance(deps.maintenance_store, 'handleReconcile'),
+    verify_projection: laterMaintenance(deps.maintenance_store, 'handleVerifyProjection'),
+    inspect_projection: later('handleInspectProjection'),
+    inspect_lock: later('handleInspectLock'),
+    inspect_key: handleInspectKey,
     health: handleHealth,
     ready: readyHandler(deps.store, () => deps.writeRefusal?.() ?? null),
     version: versionHandler(deps.version ?? UNKNOWN_VERSION),
@@ -89,12 +95,24 @@ export function routesOf(deps: AppDeps): readonly Route[] {
   }))
 }
 
+/** Handlers of the orchestration module that list. */
+type MaintenanceName = 'handleReconcile' | 'handleVerifyProjection'
+
 /** A handler of a module that is loaded when it is first asked for. */
-function later(name: keyof typeof Orchestration): Handler {
+function later(name: Exclude<keyof typeof Orchestration, MaintenanceName>): Handler {
   return async (call) => {
     const handlers = await import('./orchestration.ts')
     return handlers[name](call)
   }
+}
+
+/** The same of one that lists. */
+function laterMaintenance(store: MaintenanceParts['maintenance_store'], name: MaintenanceName): Handler {
+  const handler: MaintenanceHandler = async (call, run) => {
+    const handlers = await import('./orchestration.ts')
+    return handlers[name](call, run)
+  }
+  return maintenanceHandler(store, handler, 'compactor')
 }
 
 /** Make the app. It holds no state but the operations that are running. */

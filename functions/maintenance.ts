@@ -4,8 +4,10 @@
  */
 import type { Maintenance } from '../lib/protocol/maintenance/effects.ts'
 import { runMaintenance } from '../lib/protocol/maintenance/run.ts'
-import { scopedMaintenanceStore } from '../lib/store/scoped.ts'
+import { scopedMaintenanceStore, type Scope } from '../lib/store/scoped.ts'
 import type { MaintenanceStore } from '../lib/store/types.ts'
+import { compactorStore } from './compactor.ts'
+import type { CompactorSettings } from './compactor-settings.ts'
 import { createEnvironment } from './environment.ts'
 import type { Call, Handler } from './handler.ts'
 
@@ -21,11 +23,19 @@ export type RunMaintenance = <R>(work: Maintenance<R>) => Promise<R>
 /** A handler of a route that says that it lists. */
 export type MaintenanceHandler = (call: Call, run: RunMaintenance) => Promise<Response>
 
-/** Give a maintenance handler what it runs its work with. */
-export function maintenanceHandler(store: MaintenanceStore, handler: MaintenanceHandler): Handler {
+/** Give a maintenance handler what it runs its work with; that of the compactor finds its lock where the deployment has it. */
+export function maintenanceHandler(
+  store: MaintenanceStore,
+  handler: MaintenanceHandler,
+  service: 'table' | 'compactor' = 'table',
+): Handler {
   return async (call) => {
-    const { scope, resolver, overrides } = call.service
-    const scoped = watched(scopedMaintenanceStore(store, scope), (error) => call.failed(error))
+    const { scope, resolver, overrides, compactor } = call.service
+    const view =
+      service === 'table'
+        ? scopedMaintenanceStore(store, scope)
+        : compactorMaintenanceStore(store, scope, compactor.lock_scope)
+    const scoped = watched(view, (error) => call.failed(error))
     const environment = createEnvironment({
       store: scoped,
       resolver,
@@ -34,6 +44,15 @@ export function maintenanceHandler(store: MaintenanceStore, handler: Maintenance
     })
     return handler(call, async (work) => runMaintenance(work, { ...environment, store: scoped }))
   }
+}
+
+/** The scope, in which the compaction lock is where the deployment has it; nothing outside of the scope is listed or deleted. */
+export function compactorMaintenanceStore(
+  store: MaintenanceStore,
+  scope: Scope,
+  lock_scope: CompactorSettings['lock_scope'],
+): MaintenanceStore {
+  return { ...scopedMaintenanceStore(store, scope), ...compactorStore(store, scope, lock_scope) }
 }
 
 /** The cause of a failed call goes to the log, as in `handler.ts`. */

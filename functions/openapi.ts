@@ -21,6 +21,14 @@ import {
 import { PROBLEMS, type Reason } from './problem.ts'
 import { problemExample } from './problem-examples.ts'
 import { ProblemBody } from './problem-schema.ts'
+import { ReconcileBody } from './reconcile-body.ts'
+import {
+  InspectedKeyBody,
+  InspectedLockBody,
+  InspectedProjectionBody,
+  ReconciledBody,
+  VerifiedProjection,
+} from './reconciled.ts'
 import { Recovered, RecoverBody } from './recover.ts'
 import { StageBody, Staged } from './stage.ts'
 import { FoundByVerify, VerifiedTable } from './verify.ts'
@@ -111,6 +119,12 @@ const NAMED: Readonly<Record<string, z.ZodType>> = {
   RebuildStanding: StandingBody,
   BreakLockBody,
   Lock: LockBody,
+  ReconcileBody,
+  Reconciled: ReconciledBody,
+  VerifiedProjection,
+  InspectedProjection: InspectedProjectionBody,
+  InspectedLock: InspectedLockBody,
+  InspectedKey: InspectedKeyBody,
   Problem: ProblemBody,
 }
 

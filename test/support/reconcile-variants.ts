@@ -45,8 +45,8 @@ export const COLLECTOR_VARIANTS = {
     edits: [
       edit(
         'collect.ts',
-        'if (lineage.entries.has(orphan.path)) tally.skip()',
-        'if (check.lineage.entries.has(orphan.path)) tally.skip()',
+        'if (lineage.entries.has(orphan.path)) tally.skip(orphan)',
+        'if (check.lineage.entries.has(orphan.path)) tally.skip(orphan)',
       ),
     ],
   },

@@ -115,6 +115,7 @@ const EXPECTED: Readonly<Record<string, string>> = {
   int: 'an integer',
   number: 'an integer',
   string: 'a string',
+  boolean: 'true or false',
 }
 
 /** An integer beyond 2^53−1 has the right type, so the shape holds; its range is refused later (J-4). */

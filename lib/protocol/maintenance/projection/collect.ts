@@ -10,7 +10,7 @@ import { Refused } from '../../orchestration/projection/outcomes.ts'
 import { touch } from '../../orchestration/projection/publish.ts'
 import { allOf, type DeleteAnswer, type HeadAnswer, type Maintenance } from '../effects.ts'
 import type { Finding } from '../finding.ts'
-import { ENTRY_PREFIXES } from './entries.ts'
+import { ENTRY_KINDS, ENTRY_PREFIXES, type EntryKind } from './entries.ts'
 import { lineageOf, readTop, type Lineage, type Top } from './lineage.ts'
 import type { Check } from './check.ts'
 import { projectionFinding } from './rules.ts'
@@ -34,9 +34,22 @@ export interface RepairResult {
 /** What became of a repair. */
 export interface Repair {
   readonly result: RepairResult
+  /** The same by kind of entry, as metrics have it (reconcile.md 8). */
+  readonly by_kind: RepairCounts
   readonly findings: readonly Finding[]
   /** Entries that are gone. */
   readonly deleted: ReadonlySet<string>
+}
+
+/** What is counted of each kind. */
+export type RepairCounts = Readonly<Record<EntryKind, Readonly<KindCounts>>>
+
+interface KindCounts {
+  failed_repairs: number
+  deleted_objects: number
+  skipped_paths: number
+  deferred_paths: number
+  deleted_bytes: number
 }
 
 /** Touches that may lose against a publisher before the repair gives up. */
@@ -70,7 +83,7 @@ export function* collect(
   const late_refusal = refusalOf(top, lineage)
   if (late_refusal !== null) return tally.skipAll(doomed, late_refusal)
   for (const orphan of doomed) {
-    if (lineage.entries.has(orphan.path)) tally.skip()
+    if (lineage.entries.has(orphan.path)) tally.skip(orphan)
     else yield* deleteOrphan(orphan, lineage, authority, tally)
   }
   return tally.repair()
@@ -135,7 +148,7 @@ function* deleteOrphan(
     for (const [index, object] of some.entries()) {
       const answer = answers[index] ?? NO_ANSWER
       if (answer.outcome !== 'ok') return tally.notDeleted(orphan, object.key, answer)
-      tally.count(object)
+      tally.count(orphan, object)
     }
   }
   tally.done(orphan)
@@ -168,29 +181,23 @@ function idOf(path: string): number | null {
 
 /** Counts what becomes of entries. */
 class Tally {
-  private readonly counts = {
-    failed_repairs: 0,
-    deleted_objects: 0,
-    skipped_paths: 0,
-    deferred_paths: 0,
-    deleted_bytes: 0,
-  }
+  private readonly counts = countsByKind()
   private readonly findings: Finding[] = []
   private readonly deleted = new Set<string>()
 
   /** It is reachable now. */
-  skip(): void {
-    this.counts.skipped_paths += 1
+  skip({ kind }: Orphan): void {
+    this.counts[kind].skipped_paths += 1
   }
 
   skipAll(orphans: readonly Orphan[], why: Finding): Repair {
-    this.counts.skipped_paths += orphans.length
+    for (const orphan of orphans) this.skip(orphan)
     this.findings.push(why)
     return this.repair()
   }
 
-  defer({ path, objects }: Orphan): void {
-    this.counts.deferred_paths += 1
+  defer({ kind, path, objects }: Orphan): void {
+    this.counts[kind].deferred_paths += 1
     const timeless = objects.find(({ last_modified_ms }) => last_modified_ms === undefined)
     if (timeless === undefined) return
     this.findings.push(
@@ -199,14 +206,14 @@ class Tally {
   }
 
   /** Somebody wrote it since it was listed. */
-  change({ path }: Orphan, key: string): void {
-    this.counts.skipped_paths += 1
+  change(orphan: Orphan, key: string): void {
+    this.skip(orphan)
     const detail = `${key} was written again since it was listed`
-    this.findings.push(projectionFinding('RC-206', { path, detail }))
+    this.findings.push(projectionFinding('RC-206', { path: orphan.path, detail }))
   }
 
-  fail({ path }: Orphan, key: string, why: string): void {
-    this.counts.failed_repairs += 1
+  fail({ kind, path }: Orphan, key: string, why: string): void {
+    this.counts[kind].failed_repairs += 1
     this.findings.push(projectionFinding('RC-203', { path, detail: `${key}: ${why}` }))
   }
 
@@ -215,9 +222,9 @@ class Tally {
     else this.fail(orphan, key, answer.outcome === 'failed' ? answer.error.code : 'the store did not answer')
   }
 
-  count({ size }: ListedObject): void {
-    this.counts.deleted_objects += 1
-    this.counts.deleted_bytes += size
+  count({ kind }: Orphan, { size }: ListedObject): void {
+    this.counts[kind].deleted_objects += 1
+    this.counts[kind].deleted_bytes += size
   }
 
   done({ path }: Orphan): void {
@@ -225,6 +232,39 @@ class Tally {
   }
 
   repair(): Repair {
-    return { result: { repaired_paths: 0, ...this.counts }, findings: this.findings, deleted: this.deleted }
+    const { counts, findings, deleted } = this
+    return { result: sumOf(counts), by_kind: counts, findings, deleted }
   }
+}
+
+function countsByKind(): Record<EntryKind, KindCounts> {
+  return { manifest_snapshot: { ...NOTHING }, base_dir: { ...NOTHING }, l0_dir: { ...NOTHING } }
+}
+
+const NOTHING: Readonly<KindCounts> = {
+  failed_repairs: 0,
+  deleted_objects: 0,
+  skipped_paths: 0,
+  deferred_paths: 0,
+  deleted_bytes: 0,
+}
+
+function sumOf(counts: RepairCounts): RepairResult {
+  const sum = (name: keyof KindCounts): number =>
+    ENTRY_KINDS.reduce((total, kind) => total + counts[kind][name], 0)
+  return {
+    repaired_paths: 0,
+    failed_repairs: sum('failed_repairs'),
+    deleted_objects: sum('deleted_objects'),
+    skipped_paths: sum('skipped_paths'),
+    deferred_paths: sum('deferred_paths'),
+    deleted_bytes: sum('deleted_bytes'),
+  }
+}
+
+/** A repair whose scope forbids everything (reconcile.md 5, row 1). */
+export function skipEverything(orphans: readonly Orphan[]): Repair {
+  const tally = new Tally()
+  for (const orphan of orphans) tally.skip(orphan)
+  return tally.repair()
 }

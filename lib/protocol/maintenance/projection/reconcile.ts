@@ -23,7 +23,7 @@ import { epochOf, POINTER_OP } from '../../orchestration/projection/head.ts'
 import type { Failure } from '../../orchestration/projection/outcomes.ts'
 import type { Maintenance } from '../effects.ts'
 import type { Finding } from '../finding.ts'
-import { collect, type Repair, type RepairResult } from './collect.ts'
+import { collect, skipEverything, type Repair, type RepairCounts, type RepairResult } from './collect.ts'
 import type { EntryKind } from './entries.ts'
 import { checkProjection, type Check } from './check.ts'
 import { orphanFindings } from './orphan-findings.ts'
@@ -56,6 +56,8 @@ export interface Reconciled {
   readonly report: ReconcileReport
   /** Only when a repair was asked for. */
   readonly repair_result?: RepairResult
+  /** The same by kind of entry, for metrics. */
+  readonly by_kind?: RepairCounts
   /** What is not as it should be, the worst first, and what the repair did not do. */
   readonly findings: readonly Finding[]
 }
@@ -66,9 +68,9 @@ export function* reconcile(
   request: ReconcileRequest,
 ): Maintenance<Reconciled | Failure> {
   try {
-    return request.repair && request.scope === 'full'
-      ? yield* repairUnderLock(settings)
-      : reportOf(yield* checkProjection(settings), request.repair ? SKIP_ALL : null)
+    if (request.repair && request.scope === 'full') return yield* repairUnderLock(settings)
+    const check = yield* checkProjection(settings)
+    return reportOf(check, request.repair ? skipEverything(check.survey.orphans) : null)
   } catch (error) {
     return failureOf(error)
   }
@@ -90,10 +92,7 @@ function* repair(settings: ReconcileSettings, authority: Authority): Maintenance
   return reportOf(check, yield* collect(settings, check, authority))
 }
 
-/** A repair that touches nothing. */
-const SKIP_ALL = 'skip_all'
-
-function reportOf(check: Check, repaired: Repair | typeof SKIP_ALL | null): Reconciled {
+function reportOf(check: Check, repaired: Repair | null): Reconciled {
   const { lineage, survey } = check
   const pathsOf = (kind: EntryKind): string[] =>
     survey.orphans
@@ -110,19 +109,7 @@ function reportOf(check: Check, repaired: Repair | typeof SKIP_ALL | null): Reco
     orphan_l0_dirs: pathsOf('l0_dir'),
   }
   if (repaired === null) return { ok: true, report, findings: orphanFindings(check, new Set()) }
-  if (repaired === SKIP_ALL) {
-    const repair_result = { ...NOTHING_REPAIRED, skipped_paths: survey.orphans.length }
-    return { ok: true, report, repair_result, findings: orphanFindings(check, new Set()) }
-  }
   const findings = [...repaired.findings, ...orphanFindings(check, repaired.deleted)]
-  return { ok: true, report, repair_result: repaired.result, findings }
-}
-
-const NOTHING_REPAIRED: RepairResult = {
-  repaired_paths: 0,
-  failed_repairs: 0,
-  deleted_objects: 0,
-  skipped_paths: 0,
-  deferred_paths: 0,
-  deleted_bytes: 0,
+  const { result: repair_result, by_kind } = repaired
+  return { ok: true, report, repair_result, by_kind, findings }
 }
