@@ -102,7 +102,10 @@ export function parseShape<S extends z.ZodObject>(schema: S, body: BodyMembers):
   if (parsed.success) return { ok: true, value: parsed.data }
   const issue = parsed.error.issues[0]
   const name = String(issue?.path[0] ?? 'body')
-  const expected = EXPECTED[issue?.code === 'invalid_type' ? issue.expected : ''] ?? 'another value'
+  const expected =
+    issue?.code === 'invalid_value'
+      ? issue.values.map((value) => JSON.stringify(value)).join(' or ')
+      : (EXPECTED[issue?.code === 'invalid_type' ? issue.expected : ''] ?? 'another value')
   return {
     ok: false,
     reason: 'unprocessable',
