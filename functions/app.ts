@@ -14,7 +14,9 @@ import { requestId, type NodeBindings } from './headers.ts'
 import { json, problemContext, refuse, type Call, type Handler, type Service } from './handler.ts'
 import { handleHealth } from './health.ts'
 import { handleInspect } from './inspect.ts'
+import { handleInspectKey } from './inspect-key.ts'
 import type { AppLog } from './logging.ts'
+import { maintenanceHandler, type MaintenanceHandler, type MaintenanceParts } from './maintenance.ts'
 import { openApiDocument } from './openapi.ts'
 import { OPERATIONS, type Access, type Operation, type OperationId } from './operations.ts'
 import { problemResponse, type Problem } from './problem.ts'
@@ -23,11 +25,12 @@ import { handleRecover } from './recover.ts'
 import type * as Orchestration from './orchestration.ts'
 import { referencePage } from './reference-page.ts'
 import { handleStage } from './stage.ts'
+import { handleVerify } from './verify.ts'
 import { INTERNAL, problemOfError } from './unexpected.ts'
 import { UNKNOWN_VERSION, versionHandler, type VersionInfo } from './version.ts'
 
 /** What an entry file hands in. */
-export interface AppDeps extends Service, AdmissionRules {
+export interface AppDeps extends Service, AdmissionRules, MaintenanceParts {
   readonly log: AppLog
   readonly version?: VersionInfo
   /** Tables of another scope than the configured one, where the credentials decide the scope. */
@@ -66,11 +69,17 @@ export function routesOf(deps: AppDeps): readonly Route[] {
     commit: handleCommit,
     recover: handleRecover,
     inspect: handleInspect,
+    verify: maintenanceHandler(deps.maintenance_store, handleVerify),
     compact: later('handleCompact'),
     rebuild: later('handleRebuild'),
     rebuild_progress: later('handleRebuildProgress'),
     compaction_lock: later('handleLock'),
     break_compaction_lock: later('handleBreakLock'),
+    reconcile: laterMaintenance(deps.maintenance_store, 'handleReconcile'),
+    verify_projection: laterMaintenance(deps.maintenance_store, 'handleVerifyProjection'),
+    inspect_projection: later('handleInspectProjection'),
+    inspect_lock: later('handleInspectLock'),
+    inspect_key: handleInspectKey,
     health: handleHealth,
     ready: readyHandler(deps.store, () => deps.writeRefusal?.() ?? null),
     version: versionHandler(deps.version ?? UNKNOWN_VERSION),
@@ -86,12 +95,24 @@ export function routesOf(deps: AppDeps): readonly Route[] {
   }))
 }
 
+/** Handlers of the orchestration module that list. */
+type MaintenanceName = 'handleReconcile' | 'handleVerifyProjection'
+
 /** A handler of a module that is loaded when it is first asked for. */
-function later(name: keyof typeof Orchestration): Handler {
+function later(name: Exclude<keyof typeof Orchestration, MaintenanceName>): Handler {
   return async (call) => {
     const handlers = await import('./orchestration.ts')
     return handlers[name](call)
   }
+}
+
+/** The same of one that lists. */
+function laterMaintenance(store: MaintenanceParts['maintenance_store'], name: MaintenanceName): Handler {
+  const handler: MaintenanceHandler = async (call, run) => {
+    const handlers = await import('./orchestration.ts')
+    return handlers[name](call, run)
+  }
+  return maintenanceHandler(store, handler, 'compactor')
 }
 
 /** Make the app. It holds no state but the operations that are running. */
@@ -216,7 +237,7 @@ async function serve(deps: AppDeps, arrived: Arrived, handler: Handler): Promise
   const request_id = requestId(request.headers)
   const logged = new Set<unknown>()
   const base: Call = {
-    service: deps,
+    service: serviceFor(deps, deps.scope),
     request,
     request_id,
     table_id,
@@ -265,8 +286,11 @@ function whatFailed(error: unknown): unknown {
   return error.code === 'unavailable' ? error.code : `${error.code}: ${error.message}`
 }
 
-/** The service of the principal's scope, which is the configured one unless the credentials say another. */
-function serviceFor(deps: AppDeps, scope: Scope): Service {
+/**
+ * The service of the principal's scope, which is the configured one unless the credentials say another. What can list
+ * stays behind: handlers have no way to it.
+ */
+function serviceFor({ maintenance_store: _kept, ...deps }: AppDeps, scope: Scope): Service {
   const is_configured = scope.tenant === deps.scope.tenant && scope.workspace === deps.scope.workspace
   if (is_configured || deps.resolverFor === undefined) return { ...deps, scope }
   return { ...deps, scope, resolver: deps.resolverFor(scope) }

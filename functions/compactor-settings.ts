@@ -1,5 +1,9 @@
 /** What a deployment decides about the compactor routes. */
 import {
+  DEFAULT_RECONCILE_SETTINGS,
+  type ReconcileSettings,
+} from '../lib/protocol/maintenance/projection/settings.ts'
+import {
   DEFAULT_PROJECTION_SETTINGS,
   type ProjectionSettings,
 } from '../lib/protocol/orchestration/projection/settings.ts'
@@ -16,6 +20,8 @@ export interface CompactorSettings {
   readonly deadline_ms: number
   /** A rebuild ends with what is finished when one request has read this many events; null: only time ends it. */
   readonly events_budget: number | null
+  /** How much of the past is kept, and how old an orphan must be (spec/reconcile.md 9). */
+  readonly reconcile: Omit<ReconcileSettings, 'projection'>
 }
 
 /** Those of the specification. */
@@ -25,4 +31,5 @@ export const DEFAULT_COMPACTOR_SETTINGS: CompactorSettings = {
   requires_fencing: false,
   deadline_ms: 300_000,
   events_budget: null,
+  reconcile: DEFAULT_RECONCILE_SETTINGS,
 }

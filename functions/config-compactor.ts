@@ -1,5 +1,6 @@
 /** The part of the configuration that is about the projection: compactor routes, fold, and lock. */
 import * as z from 'zod'
+import { DAY_MS } from '../lib/protocol/orchestration/events/instant.ts'
 import type { ProjectionSettings } from '../lib/protocol/orchestration/projection/settings.ts'
 import { DEFAULT_COMPACTOR_SETTINGS, type CompactorSettings } from './compactor-settings.ts'
 import { flag } from './config-auth.ts'
@@ -46,6 +47,8 @@ export const CompactorVariables = z.object({
   TIDEMARK_COMPACTOR_DEADLINE_SECS: integer(1, 86_400).optional(),
   TIDEMARK_REBUILD_CHUNK_EVENTS: integer(1, 100_000).optional(),
   TIDEMARK_REBUILD_CALL_EVENTS: integer(1, 1_000_000).optional(),
+  TIDEMARK_RETENTION_REVISIONS: integer(0, 1_000_000).optional(),
+  TIDEMARK_RETENTION_DAYS: integer(1, 36_500).optional(),
 })
 type CompactorVariables = z.infer<typeof CompactorVariables>
 
@@ -59,13 +62,21 @@ export function compactorProblems(variables: CompactorVariables): string[] {
 
 /** The settings, with the defaults where nothing is said. */
 export function compactorSettingsOf(variables: CompactorVariables): CompactorSettings {
-  const { projection, deadline_ms } = DEFAULT_COMPACTOR_SETTINGS
+  const { projection, deadline_ms, reconcile } = DEFAULT_COMPACTOR_SETTINGS
+  const days = variables.TIDEMARK_RETENTION_DAYS
   const seconds = variables.TIDEMARK_COMPACTOR_DEADLINE_SECS
   return {
     lock_scope: variables.TIDEMARK_LOCK_SCOPE,
     requires_fencing: variables.TIDEMARK_REQUIRE_FENCED_REQUESTS,
     deadline_ms: seconds === undefined ? deadline_ms : seconds * 1000,
     events_budget: variables.TIDEMARK_REBUILD_CALL_EVENTS ?? null,
+    reconcile: {
+      ...reconcile,
+      retention: {
+        revisions: variables.TIDEMARK_RETENTION_REVISIONS ?? reconcile.retention.revisions,
+        younger_ms: days === undefined ? reconcile.retention.younger_ms : days * DAY_MS,
+      },
+    },
     projection: {
       ...projection,
       tenant_secret: variables.ARCO_TENANT_SECRET_B64 ?? projection.tenant_secret,

@@ -21,8 +21,17 @@ import {
 import { PROBLEMS, type Reason } from './problem.ts'
 import { problemExample } from './problem-examples.ts'
 import { ProblemBody } from './problem-schema.ts'
+import { ReconcileBody } from './reconcile-body.ts'
+import {
+  InspectedKeyBody,
+  InspectedLockBody,
+  InspectedProjectionBody,
+  ReconciledBody,
+  VerifiedProjection,
+} from './reconciled.ts'
 import { Recovered, RecoverBody } from './recover.ts'
 import { StageBody, Staged } from './stage.ts'
+import { FoundByVerify, VerifiedTable } from './verify.ts'
 import { BreakLockBody, LockBody, StandingBody } from './standing.ts'
 
 /** JSON Schema 2020-12, the dialect of OpenAPI 3.1. */
@@ -33,10 +42,10 @@ export interface Reference {
   readonly $ref: string
 }
 
-/** A path or header parameter. */
+/** A path, header or query parameter. */
 export interface Parameter {
   readonly name: string
-  readonly in: 'path' | 'header'
+  readonly in: 'path' | 'header' | 'query'
   readonly required: boolean
   readonly description: string
   readonly schema: JsonSchema
@@ -101,6 +110,8 @@ const NAMED: Readonly<Record<string, z.ZodType>> = {
   Inspected,
   Inflight,
   LastCommit,
+  VerifiedTable,
+  Finding: FoundByVerify,
   CompactBody,
   RebuildBody,
   Folded: FoldedBody,
@@ -108,6 +119,12 @@ const NAMED: Readonly<Record<string, z.ZodType>> = {
   RebuildStanding: StandingBody,
   BreakLockBody,
   Lock: LockBody,
+  ReconcileBody,
+  Reconciled: ReconciledBody,
+  VerifiedProjection,
+  InspectedProjection: InspectedProjectionBody,
+  InspectedLock: InspectedLockBody,
+  InspectedKey: InspectedKeyBody,
   Problem: ProblemBody,
 }
 
@@ -230,7 +247,7 @@ function paths(): ApiDocument['paths'] {
 }
 
 function toApiOperation(id: string, operation: Operation): ApiOperation {
-  const { path, group, summary, description, body, access, answer, has_key, reasons } = operation
+  const { path, group, summary, description, body, access, answer, has_key, query = [], reasons } = operation
   const names: (keyof typeof PARAMETERS)[] = [
     ...(['table_id', 'rebuild'] as const).filter((name) => path.includes(`{${name}}`)),
     ...(has_key ? (['Idempotency-Key'] as const) : []),
@@ -243,7 +260,10 @@ function toApiOperation(id: string, operation: Operation): ApiOperation {
     tags: [group],
     summary,
     description,
-    parameters: names.map((name) => ({ $ref: `#/components/parameters/${name}` })),
+    parameters: [
+      ...query.map((member) => ({ ...member, in: 'query' as const, required: false })),
+      ...names.map((name) => ({ $ref: `#/components/parameters/${name}` })),
+    ],
     ...(body === undefined ? {} : { requestBody: requestBody(body) }),
     ...(access.auth === 'none' ? {} : { security: [{ bearer: [] }, {}] }),
     responses: {

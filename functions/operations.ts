@@ -19,8 +19,18 @@ import { Health } from './health.ts'
 import { Inspected } from './inspect.ts'
 import type { Reason } from './problem.ts'
 import { Ready } from './ready.ts'
+import { ReconcileBody } from './reconcile-body.ts'
+import {
+  InspectedKeyBody,
+  InspectedLockBody,
+  InspectedProjectionBody,
+  ReconciledBody,
+  VerifiedProjection,
+} from './reconciled.ts'
 import { Recovered, RecoverBody } from './recover.ts'
 import { StageBody, Staged } from './stage.ts'
+import { VERIFY_QUERY, VerifiedTable } from './verify.ts'
+import { VERIFY_PROJECTION_QUERY } from './verify-projection-query.ts'
 import { BreakLockBody, LockBody, StandingBody } from './standing.ts'
 import { Version } from './version.ts'
 
@@ -36,6 +46,8 @@ export interface Operation {
   readonly body?: RequestBody
   /** Takes the `Idempotency-Key` header. */
   readonly has_key?: true
+  /** Members of the query; others are refused. Without it the query is not looked at. */
+  readonly query?: readonly QueryMember[]
   readonly answer: OkAnswer
   /** Refusals besides those that every route has. */
   readonly reasons: readonly Reason[]
@@ -56,6 +68,13 @@ export interface RequestBody {
   readonly schema: z.ZodObject
   readonly bytes_max: number
   readonly example: Readonly<Record<string, unknown>>
+}
+
+/** One member of a query. */
+export interface QueryMember {
+  readonly name: string
+  readonly description: string
+  readonly schema: Readonly<Record<string, string | number | boolean>>
 }
 
 /** The 200 of a route; without a schema it is no JSON of ours. */
@@ -177,6 +196,22 @@ const FOLDED = {
   remaining: 0,
 } as const
 
+const ORPHAN_PATH = 'state/orchestration/manifests/00000000000000000008.json'
+
+/** A publisher has crashed between its manifest and the pointer. */
+const ORPHAN_FINDING = {
+  rule: 'RC-104',
+  severity: 'warn',
+  path: ORPHAN_PATH,
+  detail: 'no manifest that is kept names it; 1 objects, 1720 bytes, written 7200 s ago',
+  means:
+    'A publisher crashed or stalled between manifest and pointer. The next one skips the id; a reference process would be blocked by it.',
+  next: 'POST /internal/reconcile {"repair":true}',
+} as const
+
+/** Nobody waits, nothing has to be done. */
+const AT_REST = { by: 'anybody', from_ms: null, ttl_left_ms: 0, request: null } as const
+
 const LOCK = {
   lock_path: 'locks/orchestration.compaction.lock.json',
   lock_scope: 'scoped',
@@ -278,7 +313,7 @@ export const OPERATIONS = {
     access: { auth: 'user', action: 'delta.inspect' },
     summary: 'Look at the coordinator state',
     description:
-      'The state as it is stored, and the crash window of the commit in flight. Reads at most three known keys, lists nothing and writes nothing.',
+      'The state as it is stored, the crash window of the commit in flight, who acts next on it and when, and the request that settles it. Reads at most three known keys, lists nothing and writes nothing.',
     answer: {
       description: 'The state, with members that Tidemark does not know as they are',
       media: 'application/json',
@@ -295,9 +330,66 @@ export const OPERATIONS = {
           expires_at_ms: 1_739_443_500_000,
         },
         crash_window: 'W1',
+        resolution: {
+          by: 'owner',
+          from_ms: 1_739_443_500_000,
+          ttl_left_ms: 200_000,
+          request: { method: 'POST', path: `${TABLE.replace('{table_id}', TABLE_ID)}/recover`, body: {} },
+          replay: {
+            method: 'POST',
+            path: `${TABLE.replace('{table_id}', TABLE_ID)}/commits`,
+            body: {
+              read_version: -1,
+              staged_path: STAGED_PATH,
+              staged_version: '1',
+              idempotency_key: KEY,
+            },
+          },
+        },
       },
     },
     reasons: [...STATE_REASONS, 'object_corrupt', 'not_implemented', 'storage_unavailable'],
+  },
+  verify: {
+    method: 'GET',
+    path: `${TABLE}/verify`,
+    group: 'Recovery',
+    access: { auth: 'user', action: 'delta.verify' },
+    summary: 'Look for everything that is wrong with a table',
+    description:
+      'The coordinator state against the log, markers and staged payloads; the log against the rules of the Delta protocol; checkpoints, checksums and compactions against its replay. The only route of a table that lists: for operators and schedulers, not for writers. One answer is one page. Writes nothing.',
+    query: VERIFY_QUERY,
+    answer: {
+      description: 'What was found on this page',
+      media: 'application/json',
+      schema: VerifiedTable,
+      example: {
+        findings: [
+          {
+            rule: 'TM-201',
+            severity: 'warn',
+            path: `delta/coordinator/${TABLE_ID}.json`,
+            version: 0,
+            detail: 'W1: version 0 is reserved and not written; its TTL has passed',
+            means:
+              'Nothing is lost. Other writers get 409 `reserved` until the reservation is finished or dropped.',
+            next: `POST ${TABLE.replace('{table_id}', TABLE_ID)}/recover {}`,
+          },
+        ],
+        next: null,
+        root: `tables/${TABLE_ID}`,
+        latest_version: -1,
+        log: { first_version: null, latest_version: null, entries: 0, checkpoints: 0 },
+      },
+    },
+    reasons: [
+      'table_not_found',
+      'not_delta',
+      'invalid_table_root',
+      'object_corrupt',
+      'not_implemented',
+      'storage_unavailable',
+    ],
   },
   compact: {
     method: 'POST',
@@ -423,6 +515,169 @@ export const OPERATIONS = {
       },
     },
     reasons: [...COMPACTOR_BODY_REASONS, 'unprocessable', 'contention', 'lock_corrupt', ...STORE_REASONS],
+  },
+  reconcile: {
+    method: 'POST',
+    path: '/internal/reconcile',
+    group: 'Orchestration',
+    access: { auth: 'internal', writes: true },
+    summary: 'Report what nobody names, and delete it',
+    description:
+      'Lists manifests and folders of artifacts that no manifest names which is kept. With `repair` it deletes those that were written more than an hour ago: under the compaction lock, after a touch of the pointer that makes every publisher at work begin again, and only what that pointer does not reach. When not everything that is kept can be read, nothing is deleted. Never deletes events, the pointer, locks, or what readers see.',
+    body: {
+      schema: ReconcileBody,
+      bytes_max: COMPACTOR_BODY_BYTES_MAX,
+      example: { repair: true },
+    },
+    answer: {
+      description: 'What was found, and what was done about it',
+      media: 'application/json',
+      schema: ReconciledBody,
+      example: {
+        report: {
+          checked_at: '2026-02-21T12:30:00.123Z',
+          current_manifest_path: 'state/orchestration/manifests/00000000000000000007.json',
+          missing_current_head_legacy_manifest_path: null,
+          current_head_legacy_manifest_issue: null,
+          orphan_manifest_snapshots: [ORPHAN_PATH],
+          orphan_base_dirs: [],
+          orphan_l0_dirs: [],
+        },
+        repair_result: {
+          repaired_paths: 0,
+          failed_repairs: 0,
+          deleted_objects: 1,
+          skipped_paths: 0,
+          deferred_paths: 0,
+          deleted_bytes: 1720,
+        },
+        findings: [],
+      },
+    },
+    reasons: [
+      ...COMPACTOR_BODY_REASONS,
+      'unprocessable',
+      'lock_held',
+      'lease_lost',
+      'contention',
+      'lock_corrupt',
+      ...STORE_REASONS,
+    ],
+  },
+  verify_projection: {
+    method: 'GET',
+    path: '/internal/verify/projection',
+    group: 'Orchestration',
+    access: { auth: 'internal' },
+    summary: 'Look for everything that is wrong with the projection',
+    description:
+      'Pointer, chain of manifests, every artifact of the visible one byte by byte and row by row, watermarks against the ledger, events that are not folded, and what nobody names. Lists the ledger: for operators and schedulers. One answer is one page. Writes nothing.',
+    query: VERIFY_PROJECTION_QUERY,
+    answer: {
+      description: 'What was found on this page',
+      media: 'application/json',
+      schema: VerifiedProjection,
+      example: { findings: [ORPHAN_FINDING], objects: 87, next: null },
+    },
+    reasons: ['lock_corrupt', 'object_corrupt', 'not_implemented', 'storage_unavailable'],
+  },
+  inspect_projection: {
+    method: 'GET',
+    path: '/internal/inspect/projection',
+    group: 'Orchestration',
+    access: { auth: 'internal' },
+    summary: 'Look at the projection',
+    description:
+      'Pointer, visible manifest, lock, and the key of the next manifest: where a publisher is or has stopped, who acts next, and the request that resolves it. Reads known keys only and writes nothing.',
+    answer: {
+      description: 'What is stored, and what comes next',
+      media: 'application/json',
+      schema: InspectedProjectionBody,
+      example: {
+        pointer: {
+          manifest_id: '00000000000000000007',
+          manifest_path: 'state/orchestration/manifests/00000000000000000007.json',
+          epoch: 9,
+          parent_pointer_hash: 'sha256:c3a4794f802b428af9179b5ce2ab42c28e968f2334d0356809f80154367ed5ec',
+          updated_at: '2026-02-21T12:00:20Z',
+        },
+        manifest: {
+          manifest_id: '00000000000000000007',
+          revision_ulid: '01JKTT5YZ9Q9K7M2P4R6S8T0VW',
+          schema_version: 2,
+          published_at: '2026-02-21T12:00:20Z',
+          previous_manifest_path: 'state/orchestration/manifests/00000000000000000006.json',
+          base_snapshot_id: null,
+          l0_count: 1,
+          watermarks: {
+            last_committed_event_id: '01JKTT5YZ3Q9K7M2P4R6S8T0VW',
+            last_visible_event_id: '01JKTT5YZ3Q9K7M2P4R6S8T0VW',
+            events_processed_through: '01JKTT5YZ3Q9K7M2P4R6S8T0VW',
+            last_processed_file: EVENT_PATH,
+            last_processed_at: '2026-02-21T12:00:20Z',
+          },
+        },
+        watermark_age_ms: 1_780_000,
+        next_manifest: { path: ORPHAN_PATH, is_taken: true },
+        crash_window: 'S',
+        lock: { lock_path: LOCK.lock_path, record: LOCK.record, held: false, pointer_epoch: 9 },
+        resolution: {
+          ...AT_REST,
+          request: { method: 'POST', path: '/internal/reconcile', body: { repair: true } },
+        },
+        findings: [ORPHAN_FINDING],
+      },
+    },
+    reasons: ['object_corrupt', 'not_implemented', 'storage_unavailable'],
+  },
+  inspect_lock: {
+    method: 'GET',
+    path: '/internal/inspect/lock',
+    group: 'Orchestration',
+    access: { auth: 'internal' },
+    summary: 'Look at the lock, and who waits',
+    description:
+      'The record as it is stored, who acts next and when, and the request that ends the wait. A record that does not parse is a finding here, not a refusal. Writes nothing.',
+    answer: {
+      description: 'The lock, and what comes next',
+      media: 'application/json',
+      schema: InspectedLockBody,
+      example: {
+        lock_path: LOCK.lock_path,
+        record: LOCK.record,
+        held: false,
+        pointer_epoch: 9,
+        resolution: AT_REST,
+        findings: [],
+      },
+    },
+    reasons: ['object_corrupt', 'not_implemented', 'storage_unavailable'],
+  },
+  inspect_key: {
+    method: 'GET',
+    path: `${TABLE}/inspect/key`,
+    group: 'Recovery',
+    access: { auth: 'user', action: 'delta.inspect' },
+    summary: 'Look an idempotency key up',
+    description:
+      'Where the commit of a key stands, without sending it again: its reservation, its log entry, its marker, and who goes on with it. Reads known keys only and writes nothing.',
+    has_key: true,
+    answer: {
+      description: 'How far it has come',
+      media: 'application/json',
+      schema: InspectedKeyBody,
+      example: {
+        idempotency_key_hash: '5a1c8f3c4f4d5a0be1c3a9a8a1c77c1c6c1f3f0c9ed3b2b2c1cf0f3a6f7b9d21',
+        stage: 'finalized',
+        version: 0,
+        delta_log_path: `tables/${TABLE_ID}/_delta_log/00000000000000000000.json`,
+        has_log_entry: true,
+        committed_at_ms: 1_771_675_200_000,
+        crash_window: null,
+        resolution: null,
+      },
+    },
+    reasons: [...STATE_REASONS, 'object_corrupt', 'not_implemented', 'storage_unavailable'],
   },
   health: {
     method: 'GET',

@@ -4,5 +4,8 @@
  */
 export { handleCompact } from './compact.ts'
 export { handleBreakLock, handleLock } from './compaction-lock.ts'
+export { handleInspectLock, handleInspectProjection } from './inspect-projection.ts'
 export { handleRebuild } from './rebuild.ts'
 export { handleRebuildProgress } from './rebuild-progress.ts'
+export { handleReconcile } from './reconcile.ts'
+export { handleVerifyProjection } from './verify-projection.ts'

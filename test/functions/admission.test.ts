@@ -47,7 +47,7 @@ describe('authorize, http-api.md 3.3', () => {
 
   test('every route of a table has an action of its own, and no other route has one', () => {
     const actions = OF_A_TABLE.map(({ access }) => access.action)
-    expect(actions).toEqual(['delta.stage', 'delta.commit', 'delta.recover', 'delta.inspect'])
+    expect(actions).toEqual(['delta.stage', 'delta.commit', 'delta.recover', 'delta.inspect', 'delta.verify'])
     for (const { path, access } of ROUTES)
       expect(access.action === undefined).toBe(!path.includes(':table_id'))
   })

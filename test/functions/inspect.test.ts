@@ -12,7 +12,14 @@ import {
 } from '../support/crash-windows.ts'
 import { freshId, type Answer } from '../support/service.ts'
 import { countRounds, STORES, type Counted } from '../support/stores.ts'
-import { logKey, useTables, type ProcessOptions, type Table, type Writer } from '../support/tables.ts'
+import {
+  logKey,
+  useTables,
+  waitUntil,
+  type ProcessOptions,
+  type Table,
+  type Writer,
+} from '../support/tables.ts'
 
 /** One version is there before: `n` is 0, `v` is 1. */
 const n = 0
@@ -60,7 +67,11 @@ describe.each(STORES)('GET …/inspect on $name', ({ make }) => {
         const { answer } = await inspected(at)
         expect([answer.status, answer.body]).toEqual([
           200,
-          { ...(await at.state()), crash_window: CRASH_WINDOW[window] },
+          {
+            ...(await at.state()),
+            crash_window: CRASH_WINDOW[window],
+            resolution: CRASH_WINDOW[window] === null ? null : expect.anything(),
+          },
         ])
       })
     }
@@ -68,8 +79,57 @@ describe.each(STORES)('GET …/inspect on $name', ({ make }) => {
 
   test('no state object: an empty table', async () => {
     const { answer, operations } = await inspected(fresh())
-    expect(answer.body).toEqual({ latest_version: -1, inflight: null, crash_window: null })
+    expect(answer.body).toEqual({
+      latest_version: -1,
+      inflight: null,
+      crash_window: null,
+      resolution: null,
+    })
     expect(operations).toHaveLength(1)
+  })
+
+  describe('resolution: who acts next, and when', () => {
+    test('W1 before the TTL: the owner, and anybody once the TTL is over', async () => {
+      const { at, k } = await reserved('W1')
+      at.clock.advance(100_000)
+      const { expires_at_ms } = (await at.state()).inflight
+      const { resolution } = (await inspected(at)).answer.body
+      expect(resolution).toEqual({
+        by: 'owner',
+        from_ms: expires_at_ms,
+        ttl_left_ms: expires_at_ms - at.clock.now_ms,
+        request: { method: 'POST', path: `/api/v1/delta/tables/${at.table_id}/recover`, body: {} },
+        replay: {
+          method: 'POST',
+          path: `/api/v1/delta/tables/${at.table_id}/commits`,
+          body: {
+            read_version: n,
+            staged_path: k.call.staged_path,
+            staged_version: expect.any(String),
+            idempotency_key: k.call.idempotency_key,
+          },
+        },
+      })
+      const { status, body } = await at.service.request(
+        resolution.replay.method,
+        resolution.replay.path,
+        resolution.replay.body,
+      )
+      expect([status, body.version]).toEqual([200, v])
+    })
+
+    test.each(['W1 after the TTL', 'W2', 'W3'])(
+      '%s: anybody, at once, by the request that it names',
+      async (when) => {
+        const { at } = await reserved(when.slice(0, 2) as Window)
+        if (when.includes('after')) waitUntil(at.clock, 'after TTL')
+        const { resolution } = (await inspected(at)).answer.body
+        expect(resolution).toMatchObject({ by: 'anybody', from_ms: null, ttl_left_ms: 0 })
+        const { method, path, body } = resolution.request
+        const answer = await at.service.request(method, path, body)
+        expect([answer.status, answer.body.inflight, answer.body.latest_version]).toEqual([200, null, v])
+      },
+    )
   })
 
   test('members that it does not know are shown', async () => {
@@ -77,7 +137,11 @@ describe.each(STORES)('GET …/inspect on $name', ({ make }) => {
     const state = { ...(await at.state()), future: { b: [1, 'ü'] } }
     await at.setState({ ...state, inflight: { ...state.inflight, hint: 7 } })
     const { answer } = await inspected(at)
-    expect(answer.body).toEqual({ ...(await at.state()), crash_window: 'W1' })
+    expect(answer.body).toEqual({
+      ...(await at.state()),
+      crash_window: 'W1',
+      resolution: expect.anything(),
+    })
     expect(answer.body).toMatchObject({ future: { b: [1, 'ü'] }, inflight: { hint: 7 } })
   })
 

@@ -86,7 +86,7 @@ export async function badRequestBench(): Promise<Bench> {
   await seed(testService(store), TABLE)
   await seed(testService(store, { scope: { tenant: 'rival', workspace: 'analytics' } }), freshId())
   const counting = countRounds(forbidListing(store).store)
-  const service = testService(counting.store)
+  const service = testService(counting.store, { maintenance_store: store })
   return {
     service,
     operations: counting.operations,

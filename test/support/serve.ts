@@ -21,8 +21,10 @@ export interface Served {
 
 /** Serve, and say where on stdout as `npm start` does. */
 export function serveStore({ store, scope, settings = {}, compactor = {} }: Served): void {
+  const limited = withLimits(store)
   const app = createApp({
-    store: withLimits(store),
+    store: limited,
+    maintenance_store: limited,
     scope,
     resolver: tableResolver({ mode: 'legacy' }, { ...scope, bucket: { scheme: 'file', authority: '' } }),
     user: singleScope(scope),

@@ -40,6 +40,8 @@ export interface TestServiceOptions {
   readonly resolver?: ResolverConfig
   readonly log?: AppLog
   readonly overrides?: EnvironmentOverrides
+  /** For the route that lists, where the other routes get a store that must not. */
+  readonly maintenance_store?: MaintenanceStore
   /** Why the store may not be written to; it may, unless told. */
   readonly writeRefusal?: () => string | null
   /** How long a body may take to arrive, in real ms. */
@@ -84,6 +86,7 @@ export function testDeps(store: MaintenanceStore, options: TestServiceOptions = 
   const clock = options.clock ?? testClock()
   return {
     store,
+    maintenance_store: options.maintenance_store ?? store,
     scope,
     resolver: tableResolver(options.resolver ?? { mode: 'legacy' }, {
       ...scope,

@@ -102,7 +102,10 @@ export function parseShape<S extends z.ZodObject>(schema: S, body: BodyMembers):
   if (parsed.success) return { ok: true, value: parsed.data }
   const issue = parsed.error.issues[0]
   const name = String(issue?.path[0] ?? 'body')
-  const expected = EXPECTED[issue?.code === 'invalid_type' ? issue.expected : ''] ?? 'another value'
+  const expected =
+    issue?.code === 'invalid_value'
+      ? issue.values.map((value) => JSON.stringify(value)).join(' or ')
+      : (EXPECTED[issue?.code === 'invalid_type' ? issue.expected : ''] ?? 'another value')
   return {
     ok: false,
     reason: 'unprocessable',
@@ -115,6 +118,7 @@ const EXPECTED: Readonly<Record<string, string>> = {
   int: 'an integer',
   number: 'an integer',
   string: 'a string',
+  boolean: 'true or false',
 }
 
 /** An integer beyond 2^53−1 has the right type, so the shape holds; its range is refused later (J-4). */

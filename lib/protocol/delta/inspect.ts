@@ -1,5 +1,5 @@
 /** Inspect: the coordinator state as stored and the crash window that its reservation is in. Never writes. */
-import { type Protocol } from '../effects.ts'
+import { now, type Protocol } from '../effects.ts'
 import {
   holdsPayload,
   markerKey,
@@ -12,10 +12,10 @@ import {
   type LogEntry,
   type MarkerKey,
 } from './objects.ts'
-import type { CrashWindow, InspectResult } from './outcomes.ts'
+import type { CrashWindow, InspectResult, Resolution } from './outcomes.ts'
 import { beginRoot, inflightLogPath } from './root.ts'
-import { DEFAULT_SETTINGS } from './settings.ts'
-import { viewState, type Inflight } from './state.ts'
+import { DEFAULT_SETTINGS, type DeltaSettings } from './settings.ts'
+import { readVersionOf, viewState, type Inflight } from './state.ts'
 import { beginWork, issue, refusalOf, type Work } from './work.ts'
 import type { Marker } from './marker.ts'
 
@@ -23,8 +23,11 @@ import type { Marker } from './marker.ts'
  * One GET of the state; when something is in flight, one of its marker and one of its log entry (spec/http-api.md
  * 4.3). `crash_window` is null when nothing is in flight.
  */
-export function* inspect({ table_id }: { readonly table_id: string }): Protocol<InspectResult> {
-  const work = yield* beginWork(table_id, DEFAULT_SETTINGS, { meta: false })
+export function* inspect(
+  { table_id }: { readonly table_id: string },
+  settings: DeltaSettings = DEFAULT_SETTINGS,
+): Protocol<InspectResult> {
+  const work = yield* beginWork(table_id, settings, { meta: false })
   try {
     return yield* inspectWithin(work)
   } catch (error) {
@@ -34,9 +37,9 @@ export function* inspect({ table_id }: { readonly table_id: string }): Protocol<
 
 function* inspectWithin(work: Work): Protocol<InspectResult> {
   const first = yield* issue(work, { state: stateOp(work.table_id) })
-  const { state } = yield* toState(work, first.state)
+  const { state, age_ms } = yield* toState(work, first.state)
   const inflight = state?.inflight ?? null
-  if (inflight === null) return { ok: true, state: viewState(state), crash_window: null }
+  if (inflight === null) return { ok: true, state: viewState(state), crash_window: null, resolution: null }
   const key = yield* markerKey(work.table_id, inflight.commit_id)
   // The catalog is read only for a reservation that does not say where its log entry belongs.
   const { root } = yield* beginRoot(work)
@@ -47,7 +50,39 @@ function* inspectWithin(work: Work): Protocol<InspectResult> {
   })
   const marker = yield* toMarker(work, key, answers.marker)
   const log = answers.log === undefined ? 'unknown' : yield* toLog(answers.log)
-  return { ok: true, state: viewState(state), crash_window: crashWindow(inflight, key, { marker, log }) }
+  const { now_ms } = yield* now()
+  const { ttl_ms } = work.settings
+  const is_expired = now_ms >= inflight.expires_at_ms || (age_ms !== null && age_ms >= ttl_ms)
+  // Without a marker and a log entry only the TTL lets others in (6.5, H-3).
+  const waits = marker === null && log === null && !is_expired
+  return {
+    ok: true,
+    state: viewState(state),
+    crash_window: crashWindow(inflight, key, { marker, log }),
+    resolution: resolutionOf(work.table_id, inflight, waits ? now_ms : null),
+  }
+}
+
+/** `waits_at_ms`: now, when others have to wait. */
+function resolutionOf(table_id: string, inflight: Inflight, waits_at_ms: number | null): Resolution {
+  const { commit_id, staged_path, staged_version, expires_at_ms } = inflight
+  const table = `/api/v1/delta/tables/${table_id}`
+  return {
+    by: waits_at_ms === null ? 'anybody' : 'owner',
+    from_ms: waits_at_ms === null ? null : expires_at_ms,
+    ttl_left_ms: waits_at_ms === null ? 0 : expires_at_ms - waits_at_ms,
+    request: { method: 'POST', path: `${table}/recover`, body: {} },
+    replay: {
+      method: 'POST',
+      path: `${table}/commits`,
+      body: {
+        read_version: readVersionOf(inflight),
+        staged_path,
+        staged_version,
+        idempotency_key: commit_id,
+      },
+    },
+  }
 }
 
 /** Where the crash left the reservation (spec/coordinator.md 7.1); null for a ghost, a foreign or an unknown log. */

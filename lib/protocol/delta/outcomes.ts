@@ -92,9 +92,41 @@ export type RecoverResult =
 /** Where a crash left a commit (spec/coordinator.md 7). */
 export type CrashWindow = 'W0' | 'W1' | 'W2' | 'W3' | 'W4'
 
-/** What inspect saw. */
+/** Who acts next on a reservation, from when on, and the request that settles it. */
+export interface Resolution {
+  /** `owner`: until `from_ms` only whoever reserved it goes on with it. `anybody`: any request to the table settles it. */
+  readonly by: 'owner' | 'anybody'
+  /** From then on anybody may finish or drop it, epoch ms; null when that is so already. */
+  readonly from_ms: number | null
+  /** What is left of that time, ms; 0 when it is over. */
+  readonly ttl_left_ms: number
+  /** Settles it, from `from_ms` on. */
+  readonly request: {
+    readonly method: 'POST'
+    readonly path: string
+    readonly body: Readonly<Record<string, never>>
+  }
+  /** The owner's own request, which finishes it at any time: what the reservation says of it. */
+  readonly replay: {
+    readonly method: 'POST'
+    readonly path: string
+    readonly body: {
+      readonly read_version: number
+      readonly staged_path: string
+      readonly staged_version: string
+      readonly idempotency_key: string
+    }
+  }
+}
+
+/** What inspect saw; `resolution` is null when nothing is in flight. */
 export type InspectResult =
-  | { readonly ok: true; readonly state: StateView; readonly crash_window: CrashWindow | null }
+  | {
+      readonly ok: true
+      readonly state: StateView
+      readonly crash_window: CrashWindow | null
+      readonly resolution: Resolution | null
+    }
   | SharedFailure
 
 /** Every reason that a Delta operation can answer. */

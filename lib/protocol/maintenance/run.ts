@@ -21,7 +21,10 @@ async function perform(op: MaintenanceOp, env: MaintenanceEnvironment): Promise<
   }
   if (op.kind === 'head') return failing(async () => env.store.head(op.path))
   if (op.kind === 'delete') {
-    return failing(async () => env.store.delete(op.path, op.token === undefined ? {} : { token: op.token }))
+    // A store that cannot compare refuses a token; whoever deletes has looked at the object just before.
+    const { conditional_delete } = env.store.capabilities
+    const token = conditional_delete ? op.token : undefined
+    return failing(async () => env.store.delete(op.path, token === undefined ? {} : { token }))
   }
   return performOp(op, env)
 }

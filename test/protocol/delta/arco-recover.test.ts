@@ -162,6 +162,7 @@ describe('inspect', () => {
       expect(body).toEqual({
         ...(workspace.expect.state ?? { latest_version: -1, inflight: null }),
         crash_window,
+        resolution: workspace.expect.state?.inflight ? expect.anything() : null,
       })
       expect(changesBetween(before, await snapshot(store, ''))).toEqual({})
       expect(violations).toEqual([])

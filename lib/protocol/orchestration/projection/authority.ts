@@ -64,7 +64,7 @@ export function* callersLock(token: number, lock: ReadAnswer): Protocol<Authorit
  */
 export function* ownLease(
   settings: ProjectionSettings,
-  operation: 'compact' | 'rebuild',
+  operation: 'compact' | 'rebuild' | 'reconcile',
   floor: number,
   lock: ReadAnswer,
 ): Protocol<{ readonly authority: Authority; readonly has_waited: boolean }> {

@@ -30,13 +30,12 @@
  *     answer, outcomes, settings,  what is answered, decided and bounded
  *       limits
  */
-import { all, together, type Protocol, type ReadAnswer } from '../../effects.ts'
+import { all, together, type Protocol } from '../../effects.ts'
 import { lockOp } from '../../lock.ts'
-import { StoredObjectError } from '../../stored-error.ts'
 import { LOCK_PATH } from '../paths.ts'
 import { addRevision, answering, emptyTally, foldedAnswer } from './answer.ts'
 import { callersLock, endAuthority, keepAlive, ownLease, type Authority } from './authority.ts'
-import { POINTER_OP, readHead, toHead, toPointer, type Head } from './head.ts'
+import { epochOf, POINTER_OP, readHead, toHead, type Head } from './head.ts'
 import { addRefusal, loadBatch, pathProblem, refuseBadEvents, type Refusals } from './load-events.ts'
 import type { CompactResult, Folded } from './outcomes.ts'
 import { foldRevision, type Session } from './revision.ts'
@@ -100,15 +99,5 @@ export function* underLock<T>(
     return yield* work(authority, has_waited ? readHead : () => toHead(answer))
   } finally {
     yield* endAuthority(authority)
-  }
-}
-
-/** Epoch of the pointer, 0 where it says none: a rebuild from scratch replaces one that does not parse. */
-function* epochOf(answer: ReadAnswer): Protocol<number> {
-  try {
-    return (yield* toPointer(answer))?.value.epoch ?? 0
-  } catch (error) {
-    if (error instanceof StoredObjectError) return 0
-    throw error
   }
 }

@@ -39,6 +39,16 @@ export function* toPointer(answer: ReadAnswer): Protocol<SeenDocument<Pointer> |
   return yield* toDocument(POINTER, POINTER_PATH, answer)
 }
 
+/** Epoch of the pointer, 0 where it says none: a rebuild from scratch replaces one that does not parse. */
+export function* epochOf(answer: ReadAnswer): Protocol<number> {
+  try {
+    return (yield* toPointer(answer))?.value.epoch ?? 0
+  } catch (error) {
+    if (error instanceof StoredObjectError) return 0
+    throw error
+  }
+}
+
 function* named(seen: SeenDocument<Pointer> | null): Protocol<Head> {
   if (seen === null) {
     const retired = yield* readDocument(MANIFEST, RETIRED_MANIFEST_PATH)
