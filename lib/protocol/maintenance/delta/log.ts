@@ -4,6 +4,7 @@
  * next one starts from the newest checkpoint below it, so that a page costs what it checks and little more.
  */
 import { OWNER_COMMIT_ID } from '../../delta/objects.ts'
+import { inCommitTimestamp } from '../../delta/payload/table-rules.ts'
 import { markerPath } from '../../paths.ts'
 import { allOf, type Maintenance } from '../effects.ts'
 import { checkChecksum } from './checksum.ts'
@@ -137,7 +138,7 @@ function* checkVersion(
   const { survey, findings } = work
   const actions = file === undefined ? null : applyCommit(work, replay, version, file)
   for (const checkpoint of survey.checkpoints.filter((each) => each.version === version)) {
-    yield* checkCheckpoint(work, replay, checkpoint)
+    yield* checkCheckpoint(work, replay, checkpoint, actions)
   }
   const checksum = survey.checksums.get(version)
   if (checksum !== undefined) {
@@ -174,14 +175,19 @@ function applyCommit(work: LogWork, replay: Replay, version: number, file: ReadO
 }
 
 /** Compare a checkpoint with the replay; where there is none to compare with, go on from the checkpoint. */
-function* checkCheckpoint(work: LogWork, replay: Replay, checkpoint: Checkpoint): Maintenance<void> {
+function* checkCheckpoint(
+  work: LogWork,
+  replay: Replay,
+  checkpoint: Checkpoint,
+  actions: CommitActions | null,
+): Maintenance<void> {
   const { survey, findings, budget } = work
   const { version } = checkpoint
   const content = yield* readCheckpoint(survey, checkpoint, findings)
   budget.reads -= content?.reads ?? 1
   if (content === null) return
   if (!replay.snapshot.is_whole || replay.next !== version + 1) {
-    adopt(replay, content.snapshot, version)
+    adopt(replay, content.snapshot, version, actions)
     return
   }
   for (const detail of differences(replay.snapshot, content.snapshot)) {
@@ -189,24 +195,30 @@ function* checkCheckpoint(work: LogWork, replay: Replay, checkpoint: Checkpoint)
   }
 }
 
-function adopt(replay: Replay, snapshot: Snapshot, version: number): void {
-  if (replay.next === version + 1) snapshot.ict = replay.snapshot.ict
+/** `actions`: the entry of the checkpoint's own version, which alone has its in-commit timestamp. */
+function adopt(replay: Replay, snapshot: Snapshot, version: number, actions: CommitActions | null): void {
+  snapshot.ict = timestampOf(snapshot, actions)
   replay.snapshot = snapshot
   replay.next = version + 1
 }
 
+function timestampOf(snapshot: Snapshot, actions: CommitActions | null): bigint | null {
+  const info = actions?.commitInfo ?? null
+  return info !== null && hasTimestamps(snapshot) ? inCommitTimestamp(info) : null
+}
+
 /** The table before a version: from the newest checkpoint that can be read, then by replay; nothing is reported. */
 function* snapshotBefore(work: LogWork, from: number): Maintenance<Replay> {
-  const { survey, table_id } = work
+  const { survey } = work
   const replay: Replay = { snapshot: new Snapshot(), next: 0 }
   if (survey.commits[0] !== 0) replay.snapshot.is_whole = false
   if (from === 0) return replay
-  const silent: LogWork = { ...work, findings: new TableFindings(table_id), budget: { reads: 0 } }
+  const silent: LogWork = { ...work, findings: new TableFindings(work.table_id), budget: { reads: 0 } }
   for (const checkpoint of survey.checkpoints.toReversed()) {
     if (checkpoint.version >= from || !isComplete(checkpoint)) continue
     const content = yield* readCheckpoint(survey, checkpoint, silent.findings)
     if (content === null) continue
-    adopt(replay, content.snapshot, checkpoint.version)
+    adopt(replay, content.snapshot, checkpoint.version, null)
     break
   }
   const base = replay.next
@@ -216,20 +228,12 @@ function* snapshotBefore(work: LogWork, from: number): Maintenance<Replay> {
     const files = yield* readCommits(silent, batch)
     for (const version of batch) {
       const file = files.get(version) ?? { is: 'absent' as const }
-      if (version === base - 1) replay.snapshot.ict = timestampOf(silent, replay.snapshot, version, file)
-      else applyCommit(silent, replay, version, file)
+      if (version !== base - 1) applyCommit(silent, replay, version, file)
+      else if (file.is === 'there') {
+        const actions = readCommit(file.bytes, { path: '', version }, silent.findings)
+        replay.snapshot.ict = timestampOf(replay.snapshot, actions)
+      }
     }
   }
   return replay
-}
-
-function timestampOf(work: LogWork, at: Snapshot, version: number, file: ReadObject): bigint | null {
-  if (file.is !== 'there') return null
-  const { table_id, now_ms, findings } = work
-  const actions = readCommit(file.bytes, { path: '', version }, findings)
-  const before = new Snapshot()
-  before.protocol = at.protocol
-  before.metadata = at.metadata
-  before.is_whole = false
-  return checkCommit({ table_id, version, path: '', actions, before, now_ms }, findings)
 }
