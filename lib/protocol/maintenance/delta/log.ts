@@ -42,7 +42,7 @@ export function* checkLog(work: LogWork, from: number): Maintenance<LogCursor> {
   const { survey, budget } = work
   const replay = yield* snapshotBefore(work, from)
   const stops = stopsOf(survey).filter((version) => version >= from)
-  for (const batch of batchesOf(stops, survey)) {
+  for (const batch of batchesOf(stops, survey, budget)) {
     if (budget.reads <= 0) return batch[0] ?? null
     const files = yield* readCommits(work, batch)
     yield* checkMarkers(work, files)
@@ -78,17 +78,24 @@ function stopsOf({ commits, checkpoints, checksums, compactions }: LogSurvey): n
   return [...versions].toSorted((a, b) => a - b)
 }
 
-function* batchesOf(stops: readonly number[], { commit_files }: LogSurvey): Generator<readonly number[]> {
+/** Versions that are looked at together: a few, of bounded size, and no more than the budget allows. */
+function* batchesOf(
+  stops: readonly number[],
+  { commit_files }: LogSurvey,
+  budget: { readonly reads: number },
+): Generator<readonly number[]> {
   let batch: number[] = []
   let bytes = 0
   for (const version of stops) {
-    bytes += commit_files.get(version)?.size ?? 0
-    if (batch.length === BATCH_COMMITS || (batch.length > 0 && bytes > BATCH_BYTES)) {
+    const size = commit_files.get(version)?.size ?? 0
+    const is_full = batch.length >= Math.min(BATCH_COMMITS, budget.reads) || bytes + size > BATCH_BYTES
+    if (batch.length > 0 && is_full) {
       yield batch
       batch = []
-      bytes = commit_files.get(version)?.size ?? 0
+      bytes = 0
     }
     batch.push(version)
+    bytes += size
   }
   if (batch.length > 0) yield batch
 }
@@ -224,7 +231,7 @@ function* snapshotBefore(work: LogWork, from: number): Maintenance<Replay> {
   const base = replay.next
   // The entry of the checkpoint itself is read again for its in-commit timestamp.
   const stops = survey.commits.filter((version) => version >= base - 1 && version < from)
-  for (const batch of batchesOf(stops, survey)) {
+  for (const batch of batchesOf(stops, survey, { reads: Number.POSITIVE_INFINITY })) {
     const files = yield* readCommits(silent, batch)
     for (const version of batch) {
       const file = files.get(version) ?? { is: 'absent' as const }
