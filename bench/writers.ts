@@ -8,6 +8,7 @@ import { createApp, type App } from '../functions/app.ts'
 import { singleScope } from '../functions/auth/user.ts'
 import { SILENT_LOG } from '../functions/logging.ts'
 import { tableResolver } from '../lib/protocol/delta/resolve.ts'
+import { DEFAULT_COMPACTOR_SETTINGS } from '../functions/compactor-settings.ts'
 import { DEFAULT_SETTINGS } from '../lib/protocol/delta/settings.ts'
 import { scopedStore } from '../lib/store/scoped.ts'
 import type { MaintenanceStore } from '../lib/store/types.ts'
@@ -38,6 +39,7 @@ export function benchApp(store: MaintenanceStore): App {
     user: singleScope(SCOPE),
     internal: singleScope(SCOPE),
     settings: DEFAULT_SETTINGS,
+    compactor: DEFAULT_COMPACTOR_SETTINGS,
     log: SILENT_LOG,
   })
 }

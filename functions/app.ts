@@ -6,7 +6,7 @@ import { Hono } from 'hono'
 import type { TableResolver } from '../lib/protocol/delta/resolve.ts'
 import type { Note } from '../lib/protocol/effects.ts'
 import type { Scope } from '../lib/store/scoped.ts'
-import { StoreError, type StoreErrorCode } from '../lib/store/types.ts'
+import { StoreError } from '../lib/store/types.ts'
 import { admit, type AdmissionRules } from './admission.ts'
 import { handleCommit } from './commit.ts'
 import { freshUlid } from './environment.ts'
@@ -17,11 +17,12 @@ import { handleInspect } from './inspect.ts'
 import type { AppLog } from './logging.ts'
 import { openApiDocument } from './openapi.ts'
 import { OPERATIONS, type Access, type Operation, type OperationId } from './operations.ts'
-import { INTERNAL_DETAIL, problemResponse, type Problem } from './problem.ts'
+import { problemResponse, type Problem } from './problem.ts'
 import { readyHandler } from './ready.ts'
 import { handleRecover } from './recover.ts'
 import { referencePage } from './reference-page.ts'
 import { handleStage } from './stage.ts'
+import { INTERNAL, problemOfError } from './unexpected.ts'
 import { UNKNOWN_VERSION, versionHandler, type VersionInfo } from './version.ts'
 
 /** What an entry file hands in. */
@@ -32,9 +33,14 @@ export interface AppDeps extends Service, AdmissionRules {
   resolverFor?(scope: Scope): TableResolver
 }
 
+/** For a runtime that ends a request's work when its answer is sent or its client is gone. */
+export interface Lifetime {
+  waitUntil(work: Promise<unknown>): void
+}
+
 /** The app, and what a graceful shutdown waits for. */
 export interface App {
-  fetch(request: Request, env?: unknown): Promise<Response>
+  fetch(request: Request, env?: unknown, lifetime?: Lifetime): Promise<Response>
   /**
    * The answer to a request that never became one, because the runtime's parser refused it. Such a request has no
    * id of its own; it is logged like any other.
@@ -59,6 +65,12 @@ export function routesOf(deps: AppDeps): readonly Route[] {
     commit: handleCommit,
     recover: handleRecover,
     inspect: handleInspect,
+    // A module of their own: a worker reads it when it is first asked for one of these.
+    compact: async (call) => (await import('./compact.ts')).handleCompact(call),
+    rebuild: async (call) => (await import('./rebuild.ts')).handleRebuild(call),
+    rebuild_progress: async (call) => (await import('./rebuild-progress.ts')).handleRebuildProgress(call),
+    compaction_lock: async (call) => (await import('./compaction-lock.ts')).handleLock(call),
+    break_compaction_lock: async (call) => (await import('./compaction-lock.ts')).handleBreakLock(call),
     health: handleHealth,
     ready: readyHandler(deps.store, () => deps.writeRefusal?.() ?? null),
     version: versionHandler(deps.version ?? UNKNOWN_VERSION),
@@ -69,42 +81,59 @@ export function routesOf(deps: AppDeps): readonly Route[] {
   return Object.entries<Operation>(OPERATIONS).map(([id, { method, path, access }]) => ({
     method,
     access,
-    path: path.replace('{table_id}', ':table_id'),
+    path: path.replaceAll(/\{(\w+)\}/g, ':$1'),
     handler: handlers[id as OperationId],
   }))
 }
 
 /** Make the app. It holds no state but the operations that are running. */
 export function createApp(deps: AppDeps): App {
-  const hono = new Hono<{ Bindings: NodeBindings }>()
-  const running = new Set<Promise<Response>>()
+  const hono = new Hono<{ Bindings: Bindings }>()
+  const running = new Set<Promise<unknown>>()
   const routes = routesOf(deps)
 
+  /** Until it ends, a graceful stop waits for it. */
+  async function tracked<T>(work: Promise<T>): Promise<T> {
+    running.add(work)
+    try {
+      return await work
+    } finally {
+      running.delete(work)
+    }
+  }
+
   for (const { method, path, access, handler } of routes) {
-    hono.on(method, path, async (c) =>
-      serve(
+    hono.on(method, path, async (c) => {
+      const { table_id = '', rebuild = '' } = c.req.param() as Readonly<Record<string, string>>
+      return serve(
         deps,
-        { request: c.req.raw, env: c.env, route: path, access, table_id: c.req.param('table_id') ?? '' },
+        {
+          request: c.req.raw,
+          env: c.env,
+          route: path,
+          access,
+          is_compactor: isInternal(access),
+          table_id,
+          rebuild,
+        },
         handler,
-      ),
-    )
+      )
+    })
   }
   for (const path of new Set(routes.map((route) => route.path))) {
     const methods = routes.filter((route) => route.path === path).map(({ method }) => method)
     const allow = methods.includes('GET') ? [...methods, 'HEAD'].join(', ') : methods.join(', ')
     const detail = `expected ${allow}`
+    const is_compactor = routes.some((route) => route.path === path && isInternal(route.access))
     hono.all(path, async (c) =>
-      serve(deps, { request: c.req.raw, env: c.env, route: path, access: OPEN, table_id: '' }, async (call) =>
+      serve(deps, { ...UNROUTED, request: c.req.raw, env: c.env, route: path, is_compactor }, async (call) =>
         refuse(call, { reason: 'method_not_allowed', detail, headers: { allow } }),
       ),
     )
   }
   hono.notFound(async (c) =>
-    serve(
-      deps,
-      { request: c.req.raw, env: c.env, route: 'unmatched', access: OPEN, table_id: '' },
-      async (call) =>
-        refuse(call, { reason: 'route_not_found', detail: 'no such route; GET /docs lists them' }),
+    serve(deps, { ...UNROUTED, request: c.req.raw, env: c.env, route: 'unmatched' }, async (call) =>
+      refuse(call, { reason: 'route_not_found', detail: 'no such route; GET /docs lists them' }),
     ),
   )
   // Only what is outside of `guarded` gets here: a log that cannot be written.
@@ -114,14 +143,13 @@ export function createApp(deps: AppDeps): App {
   })
 
   return {
-    async fetch(request, env) {
-      const answer = Promise.resolve(hono.fetch(request, isNodeBindings(env) ? env : {}))
-      running.add(answer)
-      try {
-        return await answer
-      } finally {
-        running.delete(answer)
+    async fetch(request, env, lifetime) {
+      const bindings = { ...(isNodeBindings(env) ? env : {}), goesOn }
+      function goesOn(work: Promise<unknown>): void {
+        const ended = tracked(work).catch(() => undefined)
+        lifetime?.waitUntil(ended)
       }
+      return tracked(Promise.resolve(hono.fetch(request, bindings)))
     },
     refuse(problem) {
       const request_id = freshUlid()
@@ -144,20 +172,38 @@ function isNodeBindings(env: unknown): env is NodeBindings {
   return typeof env === 'object' && env !== null
 }
 
+/** What the runtime passes along, and where work goes that outlives its answer. */
+interface Bindings extends NodeBindings {
+  goesOn(work: Promise<unknown>): void
+}
+
 interface Arrived {
   readonly request: Request
-  readonly env: NodeBindings
+  readonly env: Bindings
   readonly route: string
   readonly access: Access
+  readonly is_compactor: boolean
   readonly table_id: string
+  readonly rebuild: string
 }
 
 /** For answers that say nothing of any tenant. */
-const OPEN: Access = { auth: 'none' }
+const UNROUTED = {
+  access: { auth: 'none' },
+  is_compactor: false,
+  table_id: '',
+  rebuild: '',
+} as const satisfies Partial<Arrived>
+
+/** The routes of the compactor are those that services ask. */
+function isInternal({ auth }: Access): boolean {
+  return auth === 'internal'
+}
 
 /** One request: the common rules, who asks, the handler, the headers of every answer, one log line. */
 async function serve(deps: AppDeps, arrived: Arrived, handler: Handler): Promise<Response> {
-  const { request, route, table_id } = arrived
+  const { request, route, table_id, rebuild, is_compactor, env } = arrived
+  const unfinished: Promise<unknown>[] = []
   const started_ms = performance.now()
   const request_id = requestId(request.headers)
   const logged = new Set<unknown>()
@@ -166,6 +212,8 @@ async function serve(deps: AppDeps, arrived: Arrived, handler: Handler): Promise
     request,
     request_id,
     table_id,
+    rebuild,
+    is_compactor,
     principal: null,
     facts: {},
     note: (note: Note) => deps.log.note(request_id, note),
@@ -174,6 +222,7 @@ async function serve(deps: AppDeps, arrived: Arrived, handler: Handler): Promise
       if (!logged.has(what)) deps.log.failure(request_id, error)
       logged.add(what)
     },
+    goesOn: (work) => unfinished.push(work),
   }
   let call: Call = base
   const response = await guarded(base, async () => {
@@ -184,16 +233,21 @@ async function serve(deps: AppDeps, arrived: Arrived, handler: Handler): Promise
     call = { ...base, principal, service: serviceFor(deps, principal?.scope ?? deps.scope) }
     return handler(call)
   })
-  deps.log.request({
-    request_id,
-    method: request.method,
-    route,
-    status: response.status,
-    duration_ms: Math.round(performance.now() - started_ms),
-    // Nobody's scope is that of a request which was not let in.
-    ...call.principal?.scope,
-    ...call.facts,
-  })
+  function logRequest(): void {
+    deps.log.request({
+      request_id,
+      method: request.method,
+      route,
+      status: response.status,
+      duration_ms: Math.round(performance.now() - started_ms),
+      // Nobody's scope is that of a request which was not let in.
+      ...call.principal?.scope,
+      ...call.facts,
+    })
+  }
+  // The line tells the end: of the answer, or of the work that goes on behind it.
+  if (unfinished.length === 0) logRequest()
+  else env.goesOn(Promise.allSettled(unfinished).then(logRequest))
   return finished(response, request_id)
 }
 
@@ -216,40 +270,12 @@ function finished(response: Response, request_id: string): Response {
   return response
 }
 
-/** Reasons of thrown store failures (spec/storage.md 8); null is 500 `internal`, its cause only in the log. */
-const STORE_PROBLEMS: Record<StoreErrorCode, Problem | null> = {
-  invalid_key: { reason: 'bad_request', detail: 'a path of this request is not a valid key' },
-  unavailable: {
-    reason: 'storage_unavailable',
-    detail: 'the store did not answer in time; send the identical request again',
-  },
-  corrupt: {
-    reason: 'object_corrupt',
-    detail: 'a stored object could not be read whole',
-    members: { object_class: 'object' },
-  },
-  too_large: {
-    reason: 'object_corrupt',
-    detail: 'a stored object is larger than its class allows',
-    members: { object_class: 'object' },
-  },
-  unsupported: { reason: 'not_implemented', detail: 'the store cannot do this' },
-  denied: null,
-  misconfigured: null,
-}
-
-/** A bug or a wrong configuration; the text of its cause goes to the log only. */
-export const INTERNAL: Problem = {
-  reason: 'internal',
-  detail: INTERNAL_DETAIL,
-}
-
 /** Whatever escapes becomes a problem, and its text goes to the log only. */
 async function guarded(call: Call, work: () => Promise<Response>): Promise<Response> {
   try {
     return await work()
   } catch (error) {
     call.failed(error)
-    return refuse(call, (error instanceof StoreError ? STORE_PROBLEMS[error.code] : null) ?? INTERNAL)
+    return refuse(call, problemOfError(error))
   }
 }

@@ -7,28 +7,43 @@ export type Body =
   | { readonly ok: true; readonly members: Readonly<Record<string, JsonValue>> }
   | { readonly ok: false; readonly problem: Problem }
 
+/** Any JSON value, or why there is none. */
+export type JsonBody = { readonly ok: true; readonly value: JsonValue } | Extract<Body, { ok: false }>
+
+/** Bounds of one body. */
+export interface BodyLimits {
+  readonly bytes_max: number
+  readonly arrival_ms?: number
+}
+
 /** Body limits in bytes by route (spec/http-api.md 1). */
 export const STAGE_BODY_BYTES_MAX = 5_242_880
 export const COMMIT_BODY_BYTES_MAX = 64 * 1024
 export const RECOVER_BODY_BYTES_MAX = 1024
+export const COMPACTOR_BODY_BYTES_MAX = 2 * 1024 * 1024
+export const BREAK_LOCK_BODY_BYTES_MAX = 1024
 
 /** How long a body may take to arrive, unless the app says otherwise. */
 const ARRIVAL_MS = 30_000
 
 /** Read the whole body as one JSON object. `bytes_max` holds while it streams, whatever Content-Length says. */
-export async function readJsonBody(
-  request: Request,
-  limits: { readonly bytes_max: number; readonly arrival_ms?: number },
-): Promise<Body> {
+export async function readJsonBody(request: Request, limits: BodyLimits): Promise<Body> {
+  const body = await readJson(request, limits)
+  if (!body.ok) return body
+  const { value } = body
+  return isJsonObject(value)
+    ? { ok: true, members: value }
+    : refuse({ reason: 'unprocessable', detail: `expected a JSON object, got ${nameOf(value)}` })
+}
+
+/** Read the whole body as one JSON value. */
+export async function readJson(request: Request, limits: BodyLimits): Promise<JsonBody> {
   const media = mediaProblem(request.headers)
   if (media !== null) return refuse(media)
   const bytes = await readBytes(request, limits.bytes_max, limits.arrival_ms ?? ARRIVAL_MS)
   if (!(bytes instanceof Uint8Array)) return refuse(bytes)
   try {
-    const value = parseJson(bytes)
-    return isJsonObject(value)
-      ? { ok: true, members: value }
-      : refuse({ reason: 'unprocessable', detail: `expected a JSON object, got ${nameOf(value)}` })
+    return { ok: true, value: parseJson(bytes) }
   } catch (error) {
     if (error instanceof JsonError) {
       return refuse({ reason: 'bad_request', detail: `the body is not acceptable JSON: ${error.message}` })
@@ -43,7 +58,7 @@ function nameOf(value: JsonValue): string {
   return typeof value === 'string' || typeof value === 'boolean' ? `a ${typeof value}` : 'a number'
 }
 
-function refuse(problem: Problem): Body {
+function refuse(problem: Problem): Extract<Body, { ok: false }> {
   return { ok: false, problem }
 }
 

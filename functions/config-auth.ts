@@ -70,7 +70,8 @@ export class ConfigError extends Error {
   }
 }
 
-const flag = z
+/** A switch. */
+export const flag = z
   .string()
   .toLowerCase()
   .pipe(z.enum(['true', '1', 'yes', 'false', '0', 'no'], { error: 'expected true or false' }))

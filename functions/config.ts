@@ -10,6 +10,8 @@ import type { ResolverConfig } from '../lib/protocol/delta/resolve.ts'
 import { DEFAULT_SETTINGS, type DeltaSettings } from '../lib/protocol/delta/settings.ts'
 import { normaliseRoot, type RootContext } from '../lib/protocol/delta/table-root.ts'
 import { BUCKET_FORMS, bucketName, parseBucket, type Bucket } from './bucket.ts'
+import type { CompactorSettings } from './compactor-settings.ts'
+import { compactorProblems, compactorSettingsOf, CompactorVariables } from './config-compactor.ts'
 import { authConfigOf, AuthVariables, ConfigError, type AuthConfig } from './config-auth.ts'
 
 export { ConfigError }
@@ -27,6 +29,7 @@ export interface Config {
   readonly certified: boolean | 'startup'
   readonly resolver: ResolverConfig
   readonly settings: DeltaSettings
+  readonly compactor: CompactorSettings
   readonly log_format: 'json' | 'text'
   readonly auth: AuthConfig
 }
@@ -65,6 +68,7 @@ const bucket = z.string().transform((text, context) => {
 })
 
 const Variables = AuthVariables.extend({
+  ...CompactorVariables.shape,
   ARCO_STORAGE_BUCKET: bucket.default({ kind: 'file', dir: '.tidemark' }),
   ARCO_TENANT_ID: scopeId.optional(),
   ARCO_WORKSPACE_ID: scopeId.optional(),
@@ -119,6 +123,7 @@ export function readConfig(
   const scope = scopeOf(variables)
   const resolver = resolverOf(set, contextOf(variables, scope))
   if (!resolver.ok) also(resolver.problems)
+  also(compactorProblems(variables))
   const auth = authConfigOf(variables, { is_local: isLocal(variables), ...options })
   also(auth.ok ? postureProblems(variables, auth.auth) : auth.problems)
   if (!auth.ok || !resolver.ok || problems.length > 0) return { ok: false, problems }
@@ -157,6 +162,7 @@ function configOf(variables: Variables, parts: Pick<Config, 'scope' | 'resolver'
     if_match_style: variables.TIDEMARK_S3_IF_MATCH,
     certified: certified === 'startup' ? 'startup' : certified === 'true',
     settings: settingsOf(variables),
+    compactor: compactorSettingsOf(variables),
     log_format: variables.ARCO_LOG_FORMAT,
   }
 }

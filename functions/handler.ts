@@ -7,7 +7,8 @@ import { run } from '../lib/protocol/run.ts'
 import { scopedStore, type Scope } from '../lib/store/scoped.ts'
 import type { Store } from '../lib/store/types.ts'
 import type { Principal } from './auth.ts'
-import { readJsonBody } from './body.ts'
+import { readJson, readJsonBody, type BodyLimits } from './body.ts'
+import type { CompactorSettings } from './compactor-settings.ts'
 import { createEnvironment, type EnvironmentOverrides } from './environment.ts'
 import { problemResponse, type Problem, type ProblemContext } from './problem.ts'
 
@@ -19,6 +20,7 @@ export interface Service {
   /** Made once for the scope, because it holds a cache. */
   readonly resolver: TableResolver
   readonly settings: DeltaSettings
+  readonly compactor: CompactorSettings
   /** Where `type` of a problem points; `docs/problems.md` unless told. */
   readonly problem_base_url?: string
   /** How long a body may take to arrive, ms. */
@@ -39,24 +41,37 @@ export interface Call {
   readonly request_id: string
   /** `{table_id}` of the path, as the client wrote it; empty on routes without one. */
   readonly table_id: string
+  /** `{rebuild}` of the path, decoded; empty on routes without one. */
+  readonly rebuild: string
+  /** Refusals of the compactor's paths repeat their text as `error` (spec/http-api.md 6.1). */
+  readonly is_compactor: boolean
   readonly facts: Facts
   /** A fact that the protocol noted, for the log. */
   note(note: Note): void
   /** The cause of a refusal that its answer must not show, for the log; the same cause is logged once. */
   failed(error: unknown): void
+  /** Work that goes on behind an answer that is begun: it is logged, and waited for, when it ends. */
+  goesOn(work: Promise<unknown>): void
 }
 
 /** A handler: parses, calls one protocol function, turns its result into a response. */
 export type Handler = (call: Call) => Promise<Response>
 
+/** What of the store an operation works on. */
+export type StoreView = (store: Store, scope: Scope) => Store
+
 /**
  * Drive one protocol operation in the request's scope. Nothing of the request reaches it, its abort signal least of
  * all: a client that goes away must not cut a commit that is reserved (spec/http-api.md 11).
  */
-export async function perform<R>(call: Call, protocol: Protocol<R>): Promise<R> {
+export async function perform<R>(
+  call: Call,
+  protocol: Protocol<R>,
+  view: StoreView = scopedStore,
+): Promise<R> {
   const { store, scope, resolver, overrides } = call.service
   const environment = createEnvironment({
-    store: watched(scopedStore(store, scope), (error) => call.failed(error)),
+    store: watched(view(store, scope), (error) => call.failed(error)),
     resolver,
     overrides,
     note: (fact) => call.note(fact),
@@ -97,10 +112,15 @@ export function json(body: unknown, headers: Readonly<Record<string, string>> = 
 /** The refusal, and its reason in the log line. */
 export function refuse(call: Call, problem: Problem): Response {
   call.facts['reason'] = problem.reason
-  return problemResponse(problem, problemContext(call.service, call.request_id))
+  return problemResponse(problem, contextOf(call))
 }
 
 /** What the problems of one request have in common. */
+export function contextOf({ service, request_id, is_compactor }: Call): ProblemContext {
+  return { ...problemContext(service, request_id), is_compactor }
+}
+
+/** The same outside of a request. */
 export function problemContext({ problem_base_url }: Service, request_id: string): ProblemContext {
   return problem_base_url === undefined ? { request_id } : { request_id, base_url: problem_base_url }
 }
@@ -110,10 +130,19 @@ export async function bodyOf(
   call: Call,
   bytes_max: number,
 ): Promise<Readonly<Record<string, JsonValue>> | Response> {
-  const arrival_ms = call.service.body_arrival_ms
-  const body = await readJsonBody(call.request, {
-    bytes_max,
-    ...(arrival_ms === undefined ? {} : { arrival_ms }),
-  })
+  const body = await readJsonBody(call.request, limitsOf(call, bytes_max))
   return body.ok ? body.members : refuse(call, body.problem)
+}
+
+/** The body as whatever JSON it is, wrapped because a response would not be told from a value. */
+export async function jsonOf(
+  call: Call,
+  bytes_max: number,
+): Promise<{ readonly value: JsonValue } | Response> {
+  const body = await readJson(call.request, limitsOf(call, bytes_max))
+  return body.ok ? { value: body.value } : refuse(call, body.problem)
+}
+
+function limitsOf({ service: { body_arrival_ms: arrival_ms } }: Call, bytes_max: number): BodyLimits {
+  return { bytes_max, ...(arrival_ms === undefined ? {} : { arrival_ms }) }
 }

@@ -6,6 +6,8 @@ import * as z from 'zod'
 import { LastCommit, Inflight } from '../lib/protocol/delta/state.ts'
 import { CommitBody } from '../lib/protocol/delta/commit-input.ts'
 import { Committed } from './commit.ts'
+import { CompactBody, RebuildBody } from './compactor-input.ts'
+import { FoldedBody, ProgressBody } from './folded.ts'
 import { Inspected } from './inspect.ts'
 import {
   AUTH_REASONS,
@@ -21,6 +23,7 @@ import { problemExample } from './problem-examples.ts'
 import { ProblemBody } from './problem-schema.ts'
 import { Recovered, RecoverBody } from './recover.ts'
 import { StageBody, Staged } from './stage.ts'
+import { BreakLockBody, LockBody, StandingBody } from './standing.ts'
 
 /** JSON Schema 2020-12, the dialect of OpenAPI 3.1. */
 export type JsonSchema = z.core.JSONSchema.BaseSchema
@@ -98,6 +101,13 @@ const NAMED: Readonly<Record<string, z.ZodType>> = {
   Inspected,
   Inflight,
   LastCommit,
+  CompactBody,
+  RebuildBody,
+  Folded: FoldedBody,
+  Progress: ProgressBody,
+  RebuildStanding: StandingBody,
+  BreakLockBody,
+  Lock: LockBody,
   Problem: ProblemBody,
 }
 
@@ -121,6 +131,11 @@ A refusal is a problem (RFC 9457). Only a **definite** or **malformed** one prov
     tags: [
       { name: 'Commits', description: 'Two calls make a commit: stage the payload, then commit it.' },
       { name: 'Recovery', description: 'What a crash left behind. Neither is needed for progress.' },
+      {
+        name: 'Orchestration',
+        description:
+          'The projection that readers of runs and tasks see. For services and operators: the internal token.',
+      },
       { name: 'Service', description: 'The process itself.' },
     ],
     paths: paths(),
@@ -142,6 +157,14 @@ const PARAMETERS = {
     description:
       'UUID of the table. Canonical, upper-case, braced, URN and 32-digit spellings name the same table.',
     schema: { type: 'string', examples: ['0194f5a0-1c00-7c3d-9b1e-2f6a4d8e0c11'] },
+  },
+  rebuild: {
+    name: 'rebuild',
+    in: 'path',
+    required: true,
+    description:
+      'Name of the list: what stands behind `state/orchestration/rebuilds/`, with or without `.json`; a slash in it is written `%2F`.',
+    schema: { type: 'string', examples: ['20260221-120000'] },
   },
   'Idempotency-Key': {
     name: 'Idempotency-Key',
@@ -209,7 +232,7 @@ function paths(): ApiDocument['paths'] {
 function toApiOperation(id: string, operation: Operation): ApiOperation {
   const { path, group, summary, description, body, access, answer, has_key, reasons } = operation
   const names: (keyof typeof PARAMETERS)[] = [
-    ...(path.includes('{table_id}') ? (['table_id'] as const) : []),
+    ...(['table_id', 'rebuild'] as const).filter((name) => path.includes(`{${name}}`)),
     ...(has_key ? (['Idempotency-Key'] as const) : []),
     'X-Request-Id',
     'X-Tenant-Id',
@@ -225,7 +248,7 @@ function toApiOperation(id: string, operation: Operation): ApiOperation {
     ...(access.auth === 'none' ? {} : { security: [{ bearer: [] }, {}] }),
     responses: {
       200: okResponse(answer),
-      ...problemResponses([...COMMON_REASONS, ...accessReasons(access), ...reasons]),
+      ...problemResponses([...COMMON_REASONS, ...accessReasons(access), ...reasons], access),
     },
   }
 }
@@ -246,7 +269,8 @@ function requestBody({ schema, bytes_max, example }: RequestBody): NonNullable<A
   }
 }
 
-function okResponse({ description, media, schema, example, headers = [] }: OkAnswer): ApiResponse {
+function okResponse(answer: OkAnswer): ApiResponse {
+  const { description, media, schema, example, headers = [], has_lines } = answer
   const extra = Object.assign({}, ...headers.map(header)) as Record<string, Reference>
   return {
     description,
@@ -257,17 +281,34 @@ function okResponse({ description, media, schema, example, headers = [] }: OkAns
           schema === undefined ? { type: media === 'text/html' ? 'string' : 'object' } : schemaOf(schema),
         ...(example === undefined ? {} : { example }),
       },
+      ...(has_lines === true && schema !== undefined
+        ? { 'application/x-ndjson': { schema: lineOf(schema) } }
+        : {}),
     },
   }
 }
 
-/** One response a status, with an example a reason. */
-function problemResponses(reasons: readonly Reason[]): Record<string, ApiResponse> {
-  const statuses = Map.groupBy(reasons, (reason) => PROBLEMS[reason].status)
-  return Object.fromEntries([...statuses].map(([status, names]) => [status, problemsOf(status, names)]))
+/** Each line of an answer that is followed. */
+function lineOf(result: z.ZodType): JsonSchema {
+  const line = (name: string, schema: z.ZodType): JsonSchema => ({
+    type: 'object',
+    properties: { [name]: schemaOf(schema) },
+    required: [name],
+    additionalProperties: false,
+  })
+  return { anyOf: [line('progress', ProgressBody), line('result', result), line('problem', ProblemBody)] }
 }
 
-function problemsOf(status: number, reasons: readonly Reason[]): ApiResponse {
+/** One response a status, with an example a reason. */
+function problemResponses(reasons: readonly Reason[], access: Access): Record<string, ApiResponse> {
+  const statuses = Map.groupBy(reasons, (reason) => PROBLEMS[reason].status)
+  return Object.fromEntries(
+    [...statuses].map(([status, names]) => [status, problemsOf(status, names, access)]),
+  )
+}
+
+function problemsOf(status: number, reasons: readonly Reason[], { auth }: Access): ApiResponse {
+  const is_compactor = auth === 'internal'
   const is_delayed = reasons.some((reason) => PROBLEMS[reason].has_retry_after)
   return {
     description: reasons.map((reason) => `\`${reason}\`: ${PROBLEMS[reason].title}`).join('; '),
@@ -277,13 +318,16 @@ function problemsOf(status: number, reasons: readonly Reason[]): ApiResponse {
         schema: {
           allOf: [
             schemaOf(ProblemBody),
-            { properties: { status: { const: status }, reason: { enum: [...reasons] } } },
+            {
+              properties: { status: { const: status }, reason: { enum: [...reasons] } },
+              ...(is_compactor ? { required: ['error'] } : {}),
+            },
           ],
         },
         examples: Object.fromEntries(
           reasons.map((reason) => [
             reason,
-            { summary: PROBLEMS[reason].title, value: problemExample(reason) },
+            { summary: PROBLEMS[reason].title, value: problemExample(reason, { is_compactor }) },
           ]),
         ),
       },

@@ -5,22 +5,31 @@
 import * as z from 'zod'
 import { CommitBody } from '../lib/protocol/delta/commit-input.ts'
 import type { DeltaAction } from './auth.ts'
-import { COMMIT_BODY_BYTES_MAX, RECOVER_BODY_BYTES_MAX, STAGE_BODY_BYTES_MAX } from './body.ts'
+import {
+  BREAK_LOCK_BODY_BYTES_MAX,
+  COMMIT_BODY_BYTES_MAX,
+  COMPACTOR_BODY_BYTES_MAX,
+  RECOVER_BODY_BYTES_MAX,
+  STAGE_BODY_BYTES_MAX,
+} from './body.ts'
 import { Committed } from './commit.ts'
+import { CompactBody, RebuildBody } from './compactor-input.ts'
+import { FoldedBody } from './folded.ts'
 import { Health } from './health.ts'
 import { Inspected } from './inspect.ts'
 import type { Reason } from './problem.ts'
 import { Ready } from './ready.ts'
 import { Recovered, RecoverBody } from './recover.ts'
 import { StageBody, Staged } from './stage.ts'
+import { BreakLockBody, LockBody, StandingBody } from './standing.ts'
 import { Version } from './version.ts'
 
 /** One route, what it takes and what it answers. */
 export interface Operation {
   readonly method: 'GET' | 'POST'
-  /** `{table_id}` is the only parameter that occurs. */
+  /** `{table_id}` and `{rebuild}` are the only parameters that occur. */
   readonly path: string
-  readonly group: 'Commits' | 'Recovery' | 'Service'
+  readonly group: 'Commits' | 'Recovery' | 'Orchestration' | 'Service'
   readonly access: Access
   readonly summary: string
   readonly description: string
@@ -57,6 +66,8 @@ export interface OkAnswer {
   readonly example?: Readonly<Record<string, unknown>>
   /** Headers beyond those that every answer has. */
   readonly headers?: readonly 'Idempotent-Replayed'[]
+  /** On `Accept: application/x-ndjson`: lines of progress, then the answer or the problem. */
+  readonly has_lines?: true
 }
 
 /** What `GET /` answers. */
@@ -96,6 +107,37 @@ const TABLE_REASONS = [
   'throttled',
 ] as const satisfies readonly Reason[]
 
+const COMPACTOR_BODY_REASONS = [
+  'request_timeout',
+  'payload_too_large',
+  'unsupported_media_type',
+] as const satisfies readonly Reason[]
+
+/** The store did not do what it was asked. */
+const STORE_REASONS = [
+  'object_corrupt',
+  'not_implemented',
+  'storage_unavailable',
+  'throttled',
+  'outcome_unknown',
+] as const satisfies readonly Reason[]
+
+/** Refusals of whatever publishes (spec/http-api.md 5.3). */
+const PUBLISH_REASONS = [
+  'event_path_invalid',
+  'event_out_of_scope',
+  'event_not_found',
+  'event_invalid',
+  'delete_channel',
+  'lock_missing',
+  'lock_expired',
+  'lock_held',
+  'lease_lost',
+  'stale_fencing_token',
+  'contention',
+  'lock_corrupt',
+] as const satisfies readonly Reason[]
+
 const STATE_REASONS = [
   'state_corrupt',
   'marker_corrupt',
@@ -106,6 +148,50 @@ const TABLE = '/api/v1/delta/tables/{table_id}'
 const TABLE_ID = '0194f5a0-1c00-7c3d-9b1e-2f6a4d8e0c11'
 const STAGED_PATH = `delta/staging/${TABLE_ID}/01JKTT0G00Z4N2V8R6W1X3Y5ZB.json`
 const KEY = '0194f5a0-2000-7abc-8def-0123456789ab'
+
+const EVENT_PATH = 'ledger/orchestration/2026-02-21/01JKTT0G00Z4N2V8R6W1X3Y5ZB.json'
+const LIST_PATH = 'state/orchestration/rebuilds/20260221-120000.json'
+const REBUILD_ID = '9f86d081884c7d659a2feaa0c55ad015'
+
+/** One event was applied. */
+const FOLDED = {
+  events_processed: 1,
+  accounting: {
+    applied: 1,
+    no_effect: 0,
+    duplicate: 0,
+    below_floor: 0,
+    quarantined: 0,
+    older_than_idempotency_window: 0,
+  },
+  delta_id: '01JKTT5YZ3Q9K7M2P4R6S8T0VW',
+  manifest_id: '00000000000000000007',
+  manifest_revision: '01JKTT5YZ9Q9K7M2P4R6S8T0VW',
+  pointer_version: '1740139200123456',
+  visibility_status: 'visible',
+  repair_pending: false,
+  merged_to_base: false,
+  revisions: 1,
+  watermark_before: null,
+  watermark_after: '01JKTT0G00Z4N2V8R6W1X3Y5ZB',
+  remaining: 0,
+} as const
+
+const LOCK = {
+  lock_path: 'locks/orchestration.compaction.lock.json',
+  lock_scope: 'scoped',
+  held: true,
+  left_ms: 24_000,
+  pointer_epoch: 41,
+  record: {
+    holderId: '01JKTT0G00Z4N2V8R6W1X3Y5ZB',
+    expiresAt: '2026-02-21T12:00:45Z',
+    acquiredAt: '2026-02-21T12:00:15Z',
+    sequenceNumber: 42,
+    operation: 'rebuild',
+    ttlMs: 30_000,
+  },
+} as const
 
 /** Every route of this version by its operation id, in the order in which they are explained. */
 export const OPERATIONS = {
@@ -212,6 +298,131 @@ export const OPERATIONS = {
       },
     },
     reasons: [...STATE_REASONS, 'object_corrupt', 'not_implemented', 'storage_unavailable'],
+  },
+  compact: {
+    method: 'POST',
+    path: '/compact',
+    group: 'Orchestration',
+    access: { auth: 'internal', writes: true },
+    summary: 'Fold listed events',
+    description:
+      'Folds the events at the listed paths into the projection, whatever their ids, and publishes one revision, or none when nothing changed. All or nothing: every bad path is named at once. With `fencing_token` and `lock_path` the caller holds the compaction lock; without both the call takes it, and gives it back.',
+    body: {
+      schema: CompactBody,
+      bytes_max: COMPACTOR_BODY_BYTES_MAX,
+      example: { event_paths: [EVENT_PATH] },
+    },
+    answer: {
+      description: 'Folded; also when there was nothing to do',
+      media: 'application/json',
+      schema: FoldedBody,
+      example: FOLDED,
+    },
+    reasons: [...COMPACTOR_BODY_REASONS, ...PUBLISH_REASONS, ...STORE_REASONS],
+  },
+  rebuild: {
+    method: 'POST',
+    path: '/rebuild',
+    group: 'Orchestration',
+    access: { auth: 'internal', writes: true },
+    summary: 'Rebuild from a list',
+    description:
+      'Folds the events of a stored list. `incremental` takes those above the watermark, lowest first, and publishes them chunk by chunk; `full` folds the whole list from the empty state and replaces what is visible in one step, whatever is wrong with it. The same body again goes on where the last call ended: until `remaining` is 0. With `Accept: application/x-ndjson` the answer is one JSON object a line: `{"progress": …}` while it works, then `{"result": …}` or `{"problem": …}`. A client that goes away loses nothing.',
+    body: {
+      schema: RebuildBody,
+      bytes_max: COMPACTOR_BODY_BYTES_MAX,
+      example: { rebuild_manifest_path: LIST_PATH },
+    },
+    answer: {
+      description: 'Folded, to the end of the list or of the time; also when there was nothing to do',
+      media: 'application/json',
+      schema: FoldedBody,
+      example: { ...FOLDED, rebuild_id: REBUILD_ID },
+      has_lines: true,
+    },
+    reasons: [
+      ...COMPACTOR_BODY_REASONS,
+      ...PUBLISH_REASONS,
+      ...STORE_REASONS,
+      'rebuild_manifest_invalid',
+      'rebuild_manifest_not_found',
+    ],
+  },
+  rebuild_progress: {
+    method: 'GET',
+    path: '/rebuilds/{rebuild}',
+    group: 'Orchestration',
+    access: { auth: 'internal' },
+    summary: 'How far a rebuild is',
+    description:
+      'Told from the store, by any process, whoever does the work and also when nobody does any more: the list, what readers see, the private chunks of a rebuild from scratch, who holds the lock. Reads known keys only and writes nothing.',
+    answer: {
+      description: 'How far it is',
+      media: 'application/json',
+      schema: StandingBody,
+      example: {
+        rebuild_manifest_path: LIST_PATH,
+        listed: 20_000,
+        events_total: 20_000,
+        events_published: 10_000,
+        remaining: 10_000,
+        watermark: '01JKTT5YZ3Q9K7M2P4R6S8T0VW',
+        manifest_id: '00000000000000000007',
+        manifest_revision: '01JKTT5YZ9Q9K7M2P4R6S8T0VW',
+        published_at: '2026-02-21T12:00:20Z',
+        damage: null,
+        from_scratch: null,
+        lock: {
+          holder_id: '01JKTT0G00Z4N2V8R6W1X3Y5ZB',
+          operation: 'rebuild',
+          expires_at: '2026-02-21T12:00:45Z',
+        },
+      },
+    },
+    reasons: [
+      'rebuild_manifest_not_found',
+      'rebuild_manifest_invalid',
+      'event_path_invalid',
+      'object_corrupt',
+      'not_implemented',
+      'storage_unavailable',
+    ],
+  },
+  compaction_lock: {
+    method: 'GET',
+    path: '/internal/locks/orchestration',
+    group: 'Orchestration',
+    access: { auth: 'internal' },
+    summary: 'Look at the compaction lock',
+    description: 'The record as it is stored, and whether others wait for it. Writes nothing.',
+    answer: { description: 'The lock', media: 'application/json', schema: LockBody, example: LOCK },
+    reasons: ['lock_corrupt', 'object_corrupt', 'not_implemented', 'storage_unavailable'],
+  },
+  break_compaction_lock: {
+    method: 'POST',
+    path: '/internal/locks/orchestration/force-break',
+    group: 'Orchestration',
+    access: { auth: 'internal', writes: true },
+    summary: 'Break the compaction lock',
+    description:
+      'Ends the lease of a holder that is gone, sooner than time would. A holder that is still there is fenced: its token stays below that of the next holder. Never delete the record instead: its number keeps stale holders out. A record that does not parse is replaced only with a `sequence` to go on from.',
+    body: {
+      schema: BreakLockBody,
+      bytes_max: BREAK_LOCK_BODY_BYTES_MAX,
+      example: { reason: 'the node that held it is gone' },
+    },
+    answer: {
+      description: 'The lock as it is now; nothing was written when there was none',
+      media: 'application/json',
+      schema: LockBody,
+      example: {
+        ...LOCK,
+        held: false,
+        left_ms: 0,
+        record: { ...LOCK.record, operation: 'force-break', expiresAt: '2026-02-21T12:00:14Z' },
+      },
+    },
+    reasons: [...COMPACTOR_BODY_REASONS, 'unprocessable', 'contention', 'lock_corrupt', ...STORE_REASONS],
   },
   health: {
     method: 'GET',

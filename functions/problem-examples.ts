@@ -1,13 +1,19 @@
 /** One occurrence of every reason, as it looks on the wire; docs/problems.md shows the same. */
-import { problemBody, type Problem, type Reason } from './problem.ts'
+import { problemBody, type Problem, type ProblemContext, type Reason } from './problem.ts'
 
 const TABLE_ID = '0194f5a0-1c00-7c3d-9b1e-2f6a4d8e0c11'
 const STAGED_PATH = `delta/staging/${TABLE_ID}/01JKTT0G00Z4N2V8R6W1X3Y5ZB.json`
+const EVENT_PATH = 'ledger/orchestration/2026-02-21/01JKTT0G00Z4N2V8R6W1X3Y5ZB.json'
+const LIST_PATH = 'state/orchestration/rebuilds/20260221-120000.json'
+const LOCK_PATH = 'locks/orchestration.compaction.lock.json'
 const REQUEST_ID = '01JKTT5YZ3Q9K7M2P4R6S8T0VW'
 
-/** The whole body. */
-export function problemExample(reason: Reason): Record<string, unknown> {
-  return problemBody({ reason, ...EXAMPLES[reason] }, { request_id: REQUEST_ID })
+/** The whole body; on compactor routes it has one member more. */
+export function problemExample(
+  reason: Reason,
+  route: Pick<ProblemContext, 'is_compactor'> = {},
+): Record<string, unknown> {
+  return problemBody({ reason, ...EXAMPLES[reason] }, { request_id: REQUEST_ID, ...route })
 }
 
 const EXAMPLES: Record<Reason, Pick<Problem, 'detail' | 'members'>> = {
@@ -26,13 +32,23 @@ const EXAMPLES: Record<Reason, Pick<Problem, 'detail' | 'members'>> = {
       ],
     },
   },
-  rebuild_manifest_invalid: { detail: 'expected a rebuild manifest' },
-  event_path_invalid: { detail: 'expected an event path', members: { path: 'ledger/orchestration/x' } },
-  event_out_of_scope: {
-    detail: 'expected an event of this scope',
-    members: { path: 'ledger/orchestration/x' },
+  rebuild_manifest_invalid: {
+    detail: `failed to parse ledger rebuild manifest at ${LIST_PATH}: expected {"event_paths": [strings]}`,
+    members: { path: LIST_PATH },
   },
-  delete_channel: { detail: 'the delete channel refuses this manifest' },
+  event_path_invalid: refusedEvent('event_path_invalid', {
+    path: 'ledger/orchestration/x',
+    text: 'invalid event path at ledger/orchestration/x: ',
+    detail: 'not a ledger event path: "ledger/orchestration/x"',
+  }),
+  event_out_of_scope: refusedEvent('event_out_of_scope', {
+    path: EVENT_PATH,
+    text: `event scope mismatch at ${EVENT_PATH}: `,
+    detail: 'the event belongs to another tenant or workspace',
+  }),
+  delete_channel: {
+    detail: 'the manifest was stripped by a writer that does not know deletions: rebuild with mode "full"',
+  },
   missing_auth: { detail: 'Authorization header required' },
   invalid_token: { detail: 'Invalid bearer token' },
   unauthorized: { detail: 'missing X-Tenant-Id header (debug mode)' },
@@ -44,10 +60,17 @@ const EXAMPLES: Record<Reason, Pick<Problem, 'detail' | 'members'>> = {
     members: { log_version_exists: false },
   },
   rebuild_manifest_not_found: {
-    detail: 'rebuild manifest not found',
-    members: { path: 'state/orchestration/rebuilds/20260221-120000.json' },
+    detail: `rebuild manifest not found: ${LIST_PATH}`,
+    members: { path: LIST_PATH },
   },
-  event_not_found: { detail: 'event not found', members: { path: 'ledger/orchestration/x' } },
+  event_not_found: {
+    detail: `event not found: ${EVENT_PATH}`,
+    members: {
+      path: EVENT_PATH,
+      paths: [{ reason: 'event_not_found', detail: 'the event does not exist', path: EVENT_PATH }],
+      truncated: false,
+    },
+  },
   method_not_allowed: { detail: 'expected POST' },
   request_timeout: { detail: 'expected the whole body within 30000 ms; nothing was written' },
   stale_read_version: { detail: 'stale read_version: expected 3, got 1', members: { latest_version: 3 } },
@@ -74,15 +97,23 @@ const EXAMPLES: Record<Reason, Pick<Problem, 'detail' | 'members'>> = {
       'the log holds this payload but nothing proves whose commit it is; an operator must compare; do not stage it again blindly',
     members: { committed_version: 4 },
   },
-  lock_missing: { detail: 'the lock is not there' },
-  lock_expired: { detail: 'the lock has expired' },
-  lock_held: { detail: 'somebody else holds the lock' },
-  lease_lost: { detail: 'the lease ended during the work' },
-  stale_fencing_token: { detail: 'the fencing token is stale' },
+  lock_missing: { detail: `fencing lock unavailable at ${LOCK_PATH} for provided epoch 42` },
+  lock_expired: { detail: `fencing lock unavailable at ${LOCK_PATH} for provided epoch 42` },
+  lock_held: {
+    detail: 'the compaction lock is held by 01JKTT0G00Z4N2V8R6W1X3Y5ZB',
+    members: { holder_id: '01JKTT0G00Z4N2V8R6W1X3Y5ZB', retry_after_ms: 5000 },
+  },
+  lease_lost: { detail: 'the lease on the compaction lock ended during the work' },
+  stale_fencing_token: { detail: 'stale fencing token: expected 43, got 42' },
   payload_too_large: { detail: 'expected a body of at most 65536 bytes, saw more; nothing was written' },
   unsupported_media_type: { detail: 'expected Content-Type: application/json' },
   unprocessable: { detail: 'read_version must be an integer, got a string' },
-  event_invalid: { detail: 'expected an event', members: { path: 'ledger/orchestration/x', offset: 0 } },
+  event_invalid: refusedEvent('event_invalid', {
+    path: EVENT_PATH,
+    text: `failed to parse event at ${EVENT_PATH}: `,
+    detail: 'expected a JSON value',
+    offset: 17,
+  }),
   rate_limited: { detail: 'Rate limit exceeded. Limit: 500 requests per minute. Retry after 1 seconds.' },
   state_corrupt: {
     detail: 'the stored coordinator state is malformed and was left as it is; an operator must restore it',
@@ -94,7 +125,10 @@ const EXAMPLES: Record<Reason, Pick<Problem, 'detail' | 'members'>> = {
     detail:
       'the stored reservation skips a version and was left as it is; an operator must look at the table',
   },
-  lock_corrupt: { detail: 'the stored lock is malformed' },
+  lock_corrupt: {
+    detail:
+      'the compaction lock is malformed and was left as it is; force-break it with a sequence, or restore it',
+  },
   object_corrupt: {
     detail:
       'a stored object of class catalog_manifest is malformed, missing or changed; nothing was written; an operator must restore it',
@@ -118,4 +152,15 @@ const EXAMPLES: Record<Reason, Pick<Problem, 'detail' | 'members'>> = {
     detail: 'the store limits writes to this key and nothing was written; send the identical request again',
   },
   store_not_certified: { detail: 'the store is not certified' },
+}
+
+/** A listed event that is refused, alone. */
+function refusedEvent(
+  reason: Reason,
+  event: { readonly path: string; readonly text: string; readonly detail: string; readonly offset?: number },
+): Pick<Problem, 'detail' | 'members'> {
+  const { path, text, detail, offset } = event
+  const where = offset === undefined ? { path } : { path, offset }
+  const members = { ...where, paths: [{ reason, detail, ...where }], truncated: false }
+  return { detail: text + detail, members }
 }

@@ -4,6 +4,7 @@
  */
 import type { CommitFailure, DeltaReason, Finding, StageResult } from '../lib/protocol/delta/outcomes.ts'
 import { stringifyJson } from '../lib/protocol/json.ts'
+import type { Failure as ProjectionFailure } from '../lib/protocol/orchestration/projection/outcomes.ts'
 
 /** How a reason looks on the wire. */
 interface Row {
@@ -102,7 +103,7 @@ export const PROBLEMS = {
   storage_unavailable: row(503, 'UNAVAILABLE', 'repeat', 'The store did not answer', LATER),
   throttled: row(503, 'UNAVAILABLE', 'repeat', 'The store limits writes to this key', LATER),
   store_not_certified: row(503, 'UNAVAILABLE', 'operator', 'Writes are off until the store is certified'),
-} satisfies Record<DeltaReason, Row> & Record<string, Row>
+} satisfies Record<DeltaReason | ProjectionFailure['reason'], Row> & Record<string, Row>
 
 /** Every reason that Tidemark can answer. */
 export type Reason = keyof typeof PROBLEMS
@@ -124,6 +125,8 @@ export const PROBLEM_BASE_URL = 'docs/problems.md'
 export interface ProblemContext {
   readonly request_id: string
   readonly base_url?: string
+  /** The body repeats its text as `error`, where clients of the reference read it. */
+  readonly is_compactor?: boolean
 }
 
 /** The response of a refusal. */
@@ -145,7 +148,7 @@ export function problemResponse(problem: Problem, context: ProblemContext): Resp
 /** The body of a refusal (spec/http-api.md 6.1). */
 export function problemBody(problem: Problem, context: ProblemContext): Record<string, unknown> {
   const { reason, detail, members = {} } = problem
-  const { request_id, base_url = PROBLEM_BASE_URL } = context
+  const { request_id, base_url = PROBLEM_BASE_URL, is_compactor = false } = context
   const { status, code, retryable, title } = PROBLEMS[reason]
   const retry_after_ms = retryAfter(problem)
   return {
@@ -155,6 +158,7 @@ export function problemBody(problem: Problem, context: ProblemContext): Record<s
     detail,
     code,
     message: detail,
+    ...(is_compactor ? { error: detail } : {}),
     reason,
     retryable,
     request_id,

@@ -5,9 +5,10 @@
 import { createServer, STATUS_CODES, type Server, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { getRequestListener, RequestError } from '@hono/node-server'
-import { INTERNAL, type App } from '../app.ts'
+import type { App } from '../app.ts'
 import { HEADERS_TOO_LARGE } from '../headers.ts'
 import type { Problem } from '../problem.ts'
+import { INTERNAL } from '../unexpected.ts'
 
 /** How long a request may take to arrive whole; its body has a shorter limit of its own (functions/body.ts). */
 const REQUEST_TIMEOUT_MS = 60_000

@@ -3,11 +3,12 @@
  * request gets a problem like any other refusal, the log the cause, and the next request tries again.
  */
 import { StoreError } from '../../lib/store/types.ts'
-import { INTERNAL, type App } from '../app.ts'
+import type { App } from '../app.ts'
 import { freshUlid } from '../environment.ts'
 import { createLog } from '../logging.ts'
 import { problemResponse, type Problem } from '../problem.ts'
 import { ConfigError, type Config } from '../config.ts'
+import { INTERNAL } from '../unexpected.ts'
 
 /** A service that runs: the app, and what its entry file has to ask of the configuration. */
 export interface Started {

@@ -33,7 +33,7 @@ const SCOPES_MAX = 1_000
  * that is to be certified does not answer.
  */
 export async function createService(config: Config, { opened, write, version }: ServiceParts): Promise<App> {
-  const { scope, settings, auth } = config
+  const { scope, settings, compactor, auth } = config
   const log = createLog({ format: config.log_format, write })
   const authenticators = await authenticatorsOf(auth, scope)
   const resolverFor = resolvers(config)
@@ -46,6 +46,7 @@ export async function createService(config: Config, { opened, write, version }: 
     resolver: resolverFor(scope),
     resolverFor,
     settings,
+    compactor,
     log,
     writeRefusal: () => refusal,
     version: { ...UNKNOWN_VERSION, ...version },

@@ -149,7 +149,7 @@ export type Note =
   | { readonly note: 'finalize_failed'; readonly version: number }
   | RebuildProgress
 
-/** How far a rebuild of the projection has come; one after every chunk. */
+/** How far a rebuild of the projection has come; one before the first chunk and one after every chunk. */
 export interface RebuildProgress {
   readonly note: 'rebuild_progress'
   readonly rebuild_id: string
@@ -157,6 +157,8 @@ export interface RebuildProgress {
   /** Paths as listed, and distinct events among them. */
   readonly listed: number
   readonly events_total: number
+  /** Events that this call has read. */
+  readonly events_read: number
   /** Events from the beginning of the list that are folded, and that readers see. */
   readonly events_folded: number
   readonly events_published: number

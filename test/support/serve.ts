@@ -1,5 +1,6 @@
 /** A test's own entry file in one call: the app over a store, on a free loopback port, for as long as its parent lives. */
 import { singleScope } from '../../functions/auth/user.ts'
+import { DEFAULT_COMPACTOR_SETTINGS, type CompactorSettings } from '../../functions/compactor-settings.ts'
 import { createApp } from '../../functions/app.ts'
 import { nodeServer } from '../../functions/entry/node-server.ts'
 import { stopOnSignal } from '../../functions/entry/shutdown.ts'
@@ -15,10 +16,11 @@ export interface Served {
   readonly store: MaintenanceStore
   readonly scope: Scope
   readonly settings?: Partial<DeltaSettings>
+  readonly compactor?: Partial<CompactorSettings>
 }
 
 /** Serve, and say where on stdout as `npm start` does. */
-export function serveStore({ store, scope, settings = {} }: Served): void {
+export function serveStore({ store, scope, settings = {}, compactor = {} }: Served): void {
   const app = createApp({
     store: withLimits(store),
     scope,
@@ -26,6 +28,7 @@ export function serveStore({ store, scope, settings = {} }: Served): void {
     user: singleScope(scope),
     internal: singleScope(scope),
     settings: { ...DEFAULT_SETTINGS, ...settings },
+    compactor: { ...DEFAULT_COMPACTOR_SETTINGS, ...compactor },
     log: createLog({ format: 'json', write: (line) => process.stderr.write(line) }),
   })
   const server = nodeServer(app)

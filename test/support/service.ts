@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { v7 as uuidv7 } from 'uuid'
 import { singleScope } from '../../functions/auth/user.ts'
 import { createApp, type App, type AppDeps } from '../../functions/app.ts'
+import { DEFAULT_COMPACTOR_SETTINGS, type CompactorSettings } from '../../functions/compactor-settings.ts'
 import type { EnvironmentOverrides } from '../../functions/environment.ts'
 import { SILENT_LOG, type AppLog } from '../../functions/logging.ts'
 import { DEFAULT_SETTINGS, type DeltaSettings } from '../../lib/protocol/delta/settings.ts'
@@ -35,6 +36,7 @@ export interface TestServiceOptions {
   readonly scope?: Scope
   readonly clock?: TestClock
   readonly settings?: Partial<DeltaSettings>
+  readonly compactor?: Partial<CompactorSettings>
   readonly resolver?: ResolverConfig
   readonly log?: AppLog
   readonly overrides?: EnvironmentOverrides
@@ -88,6 +90,7 @@ export function testDeps(store: MaintenanceStore, options: TestServiceOptions = 
     user: singleScope(scope),
     internal: singleScope(scope),
     settings: { ...DEFAULT_SETTINGS, ...options.settings },
+    compactor: { ...DEFAULT_COMPACTOR_SETTINGS, ...options.compactor },
     log: options.log ?? SILENT_LOG,
     ...(options.body_arrival_ms === undefined ? {} : { body_arrival_ms: options.body_arrival_ms }),
     overrides: {

@@ -57,7 +57,9 @@ export function* rebuildFull(it: Rebuild): Protocol<FullRebuild> {
     is_whole && !session.dry_run
       ? yield* publishBase(it, head, state, draft)
       : unpublished(it, head, draft, is_whole)
-  if (is_whole) yield* noteProgress(it, { folded: list.events.length, published: list.events.length })
+  const { length } = list.events
+  const published = session.dry_run ? 0 : length
+  if (is_whole) yield* noteProgress(it, { read: folded.read, folded: length, published })
   const revision: Revision = {
     ...outcome,
     head: null,
@@ -102,6 +104,8 @@ interface FoldedList {
   readonly state: FoldState
   readonly counts: Counts
   readonly quarantined: readonly ChunkFacts['quarantined'][number][]
+  /** Events that this call read. */
+  readonly read: number
   readonly remaining: number
 }
 
@@ -125,7 +129,9 @@ function* foldList(it: Rebuild, mode: TombstoneMode): Protocol<FoldedList> {
   const counts: Counts = { applied: 0, no_effect: 0, duplicate: 0 }
   const quarantined: ChunkFacts['quarantined'][number][] = []
   for (const record of finished?.records ?? []) addCounts(counts, quarantined, record)
-  for (let from = (finished?.records.length ?? 0) * size; from < length; from += size) {
+  const begin = Math.min((finished?.records.length ?? 0) * size, length)
+  yield* noteProgress(it, { read: 0, folded: begin, published: 0 })
+  for (let from = begin; from < length; from += size) {
     const to = Math.min(from + size, length)
     const chunk = yield* foldChunk(it, state, from, to)
     addCounts(counts, quarantined, chunk)
@@ -137,12 +143,13 @@ function* foldList(it: Rebuild, mode: TombstoneMode): Protocol<FoldedList> {
         finished = yield* writeChunk(it.rebuild_id, finished, layer, { ...chunk, frontier_ms })
       }
     }
-    yield* noteProgress(it, { folded: to, published: 0 })
-    if (to < length && finished !== null && (yield* isOverBudget(it))) {
-      return { state, counts, quarantined, remaining: length - to }
+    const read = to - begin
+    yield* noteProgress(it, { read, folded: to, published: 0 })
+    if (to < length && finished !== null && (yield* isOverBudget(it, read))) {
+      return { state, counts, quarantined, read, remaining: length - to }
     }
   }
-  return { state, counts, quarantined, remaining: 0 }
+  return { state, counts, quarantined, read: length - begin, remaining: 0 }
 }
 
 /** What earlier runs have finished; without chunks to keep when some of it cannot be read. */

@@ -26,19 +26,29 @@ export interface RebuildChoices {
   readonly allow_regression: boolean
   /** The call ends with what is finished when it has taken this long, ms; null: it goes on to the end. */
   readonly time_budget_ms: number | null
+  /** The call ends with what is finished when it has read this many events; null: it goes on to the end. */
+  readonly events_budget: number | null
 }
 
-/** Whether the call should end after the chunk that is finished. */
-export function* isOverBudget({ request, started_ms }: Rebuild): Protocol<boolean> {
+/** Whether the call should end after the chunk that is finished, having read so many events. */
+export function* isOverBudget({ request, started_ms }: Rebuild, events_read: number): Protocol<boolean> {
+  if (request.events_budget !== null && events_read >= request.events_budget) return true
   if (request.time_budget_ms === null) return false
   const { monotonic_ms } = yield* now()
   return monotonic_ms - started_ms >= request.time_budget_ms
 }
 
-/** Tell the operator how far it is: places in the list, of which `published` are visible. */
+/** How far a rebuild is: places in the list, of which `published` are visible, and the events that this call read. */
+export interface Reached {
+  readonly read: number
+  readonly folded: number
+  readonly published: number
+}
+
+/** Tell the operator how far it is. */
 export function* noteProgress(
   { rebuild_id, request, list, started_ms }: Rebuild,
-  reached: { readonly folded: number; readonly published: number },
+  reached: Reached,
 ): Protocol<void> {
   const { monotonic_ms } = yield* now()
   yield* note({
@@ -47,6 +57,7 @@ export function* noteProgress(
     mode: request.mode,
     listed: list.listed,
     events_total: list.events.length,
+    events_read: reached.read,
     events_folded: reached.folded,
     events_published: reached.published,
     elapsed_ms: Math.round(monotonic_ms - started_ms),
@@ -59,7 +70,7 @@ export function* refuseTogether(it: Rebuild, bad: readonly RefusedEvent[], from:
   const refusals: Refusals = { events: [], truncated: false }
   for (const refused of bad) addRefusal(refusals, refused)
   for (let at = from; at < list.events.length && !refusals.truncated; at += settings.reads_max) {
-    if (yield* isOverBudget(it)) refusals.truncated = true
+    if (yield* isOverBudget(it, 0)) refusals.truncated = true
     yield* keepAlive(session.authority)
     for (const each of yield* readEvents(list.events.paths(at, at + settings.reads_max), settings.scope)) {
       if (each.ok || (request.quarantine && each.refused.reason === 'event_invalid')) continue

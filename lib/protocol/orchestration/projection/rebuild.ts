@@ -40,6 +40,7 @@ export const REBUILD_DEFAULTS: Omit<RebuildRequest, 'rebuild_manifest_path'> = {
   quarantine: false,
   allow_regression: false,
   time_budget_ms: null,
+  events_budget: null,
 }
 
 /** Rebuild the projection from a list. */
@@ -74,10 +75,13 @@ function* rebuildOrThrow(
   return yield* underLock(settings, 'rebuild', request.fencing_token, work)
 }
 
-/** The same for the same events under the same settings: a call that begins again finds what it has finished. */
-function* rebuildIdOf(
+/**
+ * Name of the private chunks of a rebuild. The same for the same events under the same settings: a call that begins again
+ * finds what it has finished.
+ */
+export function* rebuildIdOf(
   { tenant_secret, tombstones, terminal_run_days, chunk_events }: ProjectionSettings,
-  { mode, quarantine }: RebuildRequest,
+  { mode, quarantine }: Pick<RebuildRequest, 'mode' | 'quarantine'>,
   { digest }: RebuildList,
 ): Protocol<string> {
   const secret = yield* sha256(tenant_secret)
@@ -101,7 +105,9 @@ function* inChunks(it: Rebuild, first: Head, tally: Tally): Protocol<void> {
   const { list, session, settings } = it
   const { length } = list.events
   let from = countThrough(list.events, watermarkOf(first.manifest))
+  const begin = from
   tally.accounting.below_floor += from
+  yield* noteProgress(it, { read: 0, folded: from, published: from })
   let head: Head | null = first
   do {
     tally.remaining = length - from
@@ -113,8 +119,9 @@ function* inChunks(it: Rebuild, first: Head, tally: Tally): Protocol<void> {
     head = revision.head
     from = to
     tally.remaining = length - from
-    yield* noteProgress(it, { folded: from, published: from })
-  } while (from < length && !(yield* isOverBudget(it)))
+    const published = session.dry_run ? begin : from
+    yield* noteProgress(it, { read: from - begin, folded: from, published })
+  } while (from < length && !(yield* isOverBudget(it, from - begin)))
 }
 
 function* readChunk(it: Rebuild, from: number, to: number): ReturnType<typeof loadBatch> {
