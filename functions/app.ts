@@ -20,6 +20,7 @@ import { OPERATIONS, type Access, type Operation, type OperationId } from './ope
 import { problemResponse, type Problem } from './problem.ts'
 import { readyHandler } from './ready.ts'
 import { handleRecover } from './recover.ts'
+import type * as Orchestration from './orchestration.ts'
 import { referencePage } from './reference-page.ts'
 import { handleStage } from './stage.ts'
 import { INTERNAL, problemOfError } from './unexpected.ts'
@@ -65,12 +66,11 @@ export function routesOf(deps: AppDeps): readonly Route[] {
     commit: handleCommit,
     recover: handleRecover,
     inspect: handleInspect,
-    // A module of their own: a worker reads it when it is first asked for one of these.
-    compact: async (call) => (await import('./compact.ts')).handleCompact(call),
-    rebuild: async (call) => (await import('./rebuild.ts')).handleRebuild(call),
-    rebuild_progress: async (call) => (await import('./rebuild-progress.ts')).handleRebuildProgress(call),
-    compaction_lock: async (call) => (await import('./compaction-lock.ts')).handleLock(call),
-    break_compaction_lock: async (call) => (await import('./compaction-lock.ts')).handleBreakLock(call),
+    compact: later('handleCompact'),
+    rebuild: later('handleRebuild'),
+    rebuild_progress: later('handleRebuildProgress'),
+    compaction_lock: later('handleLock'),
+    break_compaction_lock: later('handleBreakLock'),
     health: handleHealth,
     ready: readyHandler(deps.store, () => deps.writeRefusal?.() ?? null),
     version: versionHandler(deps.version ?? UNKNOWN_VERSION),
@@ -84,6 +84,14 @@ export function routesOf(deps: AppDeps): readonly Route[] {
     path: path.replaceAll(/\{(\w+)\}/g, ':$1'),
     handler: handlers[id as OperationId],
   }))
+}
+
+/** A handler of a module that is loaded when it is first asked for. */
+function later(name: keyof typeof Orchestration): Handler {
+  return async (call) => {
+    const handlers = await import('./orchestration.ts')
+    return handlers[name](call)
+  }
 }
 
 /** Make the app. It holds no state but the operations that are running. */

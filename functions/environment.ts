@@ -1,5 +1,4 @@
 /** What a protocol operation needs from its process, made of web-standard APIs that every runtime has. */
-import { parquetReadObjects } from 'hyparquet'
 import { ulid } from 'ulid'
 import type { Note } from '../lib/protocol/effects.ts'
 import type { TableResolver } from '../lib/protocol/delta/resolve.ts'
@@ -36,11 +35,15 @@ export function createEnvironment({ store, resolver, note, overrides }: Environm
   }
 }
 
-/** Rows of a stored Parquet object; one that does not decode is a corrupt object, not a bug. */
+/**
+ * Rows of a stored Parquet object; one that does not decode is a corrupt object, not a bug. The reader is loaded when there
+ * is something to read: most deployments never have, and every start of a worker would pay for it.
+ */
 async function readParquet(
   bytes: Uint8Array,
   columns: readonly string[],
 ): Promise<readonly Readonly<Record<string, unknown>>[]> {
+  const { parquetReadObjects } = await import('hyparquet')
   try {
     return await parquetReadObjects({ file: bytes.slice().buffer, columns: [...columns] })
   } catch (cause) {

@@ -1,5 +1,5 @@
 /**
- * `npm run build:lambda`, `build:gcf`, `build:worker`: one bundled file for the platforms that want one, into `dist/`. Node, Deno and
+ * `npm run build:lambda`, `build:gcf`, `build:worker`: bundles for the platforms that want them, into `dist/`. Node, Deno and
  * the container run the sources as they stand.
  */
 import { mkdir, rm, writeFile } from 'node:fs/promises'
@@ -15,22 +15,19 @@ export type Target = 'lambda' | 'gcf' | 'worker'
 /** Node's modules are there, and are not bundled. */
 const ON_NODE = { platform: 'node', target: 'node24', format: 'cjs' } as const satisfies BuildOptions
 
-const OPTIONS: Record<
-  Target,
-  BuildOptions & { readonly entryPoints: readonly [string]; readonly outfile: string }
-> = {
-  lambda: { ...ON_NODE, entryPoints: ['functions/entry/lambda.ts'], outfile: 'lambda/index.js' },
-  gcf: { ...ON_NODE, entryPoints: ['functions/entry/gcf.ts'], outfile: 'gcf/index.js' },
-  // As `wrangler deploy` bundles with `minify = true` (wrangler.toml).
+const OPTIONS: Record<Target, BuildOptions & { readonly entryPoints: readonly [string] }> = {
+  lambda: { ...ON_NODE, entryPoints: ['functions/entry/lambda.ts'] },
+  gcf: { ...ON_NODE, entryPoints: ['functions/entry/gcf.ts'] },
+  // Several modules: a start reads `index.js` and what that imports, and the compactor when it is first asked for.
   worker: {
     platform: 'browser',
     conditions: ['workerd', 'worker', 'browser'],
     target: 'es2024',
     format: 'esm',
+    splitting: true,
     minify: true,
     define: { 'navigator.userAgent': '"Cloudflare-Workers"' },
     entryPoints: ['functions/entry/worker.ts'],
-    outfile: 'worker/index.js',
   },
 }
 
@@ -58,7 +55,8 @@ export async function bundle(target: Target, folder: string = join(ROOT, 'dist')
   const { metafile } = await build({
     ...options,
     entryPoints: [...options.entryPoints],
-    outfile: join(folder, options.outfile),
+    outdir: home,
+    entryNames: 'index',
     absWorkingDir: ROOT,
     bundle: true,
     metafile: true,

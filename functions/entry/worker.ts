@@ -32,7 +32,7 @@ function writeLine(line: string): void {
 /** The module that the platform runs. */
 export default {
   async fetch(request: Request, env: WorkerEnv, context: WorkerContext): Promise<Response> {
-    const answer = answerTo(request, env)
+    const answer = answerTo(request, env, context)
     // A client that goes away must not cut a commit that is reserved (spec/http-api.md 11), nor a start that others wait for.
     context.waitUntil(answer.catch(() => undefined))
     return answer
@@ -44,8 +44,10 @@ export default {
   },
 }
 
-async function answerTo(request: Request, env: WorkerEnv): Promise<Response> {
+async function answerTo(request: Request, env: WorkerEnv, context?: WorkerContext): Promise<Response> {
   const started = await service(env)
   if (started instanceof Response) return started
-  return elsewhereResponse(started, isLoopbackUrl(request.url)) ?? started.app.fetch(request)
+  return (
+    elsewhereResponse(started, isLoopbackUrl(request.url)) ?? started.app.fetch(request, undefined, context)
+  )
 }

@@ -1,7 +1,7 @@
 /** Tidemark in workerd, the runtime of Workers: the real bundle, configured as wrangler.toml says, over an R2 binding. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { Miniflare } from 'miniflare'
 import { r2Store, type R2BucketBinding } from '../../lib/store/r2.ts'
@@ -18,13 +18,14 @@ export interface WranglerConfig {
   readonly vars: Readonly<Record<string, string>>
   /** Nothing but the names of its settings. */
   readonly settings: readonly string[]
+  readonly text: string
 }
 
 /** Read it. */
 export function wranglerConfig(): WranglerConfig {
   const text = readFileSync(join(REPOSITORY, 'wrangler.toml'), 'utf8')
   const value = (name: string): string => new RegExp(`^${name} = "([^"]*)"$`, 'm').exec(text)?.[1] ?? ''
-  const vars = /^\[vars\]\n((?:\w+ = "[^"]*"\n)*)/m.exec(text)?.[1] ?? ''
+  const vars = /^\[vars\]\n((?:(?:\w+ = "[^"]*"|#.*)\n)*)/m.exec(text)?.[1] ?? ''
   return {
     main: value('main'),
     compatibility_date: value('compatibility_date'),
@@ -36,28 +37,54 @@ export function wranglerConfig(): WranglerConfig {
     vars: Object.fromEntries(
       Array.from(vars.matchAll(/^(\w+) = "([^"]*)"$/gm), ([, name, text_]) => [name, text_]),
     ),
+    text,
     settings: Array.from(text.matchAll(/^(\w+) = /gm), ([, name = '']) => name),
   }
 }
 
 /** A bundle on disk. */
 export interface WorkerBundle {
+  /** Where its first module is; the others lie beside it. */
   readonly path: string
-  readonly code: string
-  /** Modules that it imports at run time. */
+  /** All of them, the first one first. */
+  readonly modules: readonly WorkerModule[]
+  /** Those that a start reads: the first one, and what it imports. */
+  readonly read_at_start: readonly WorkerModule[]
+  /** Modules of others that it imports at run time. */
   readonly imports: readonly string[]
   remove(): void
+}
+
+/** One file of a bundle. */
+export interface WorkerModule {
+  readonly name: string
+  readonly code: string
 }
 
 /** Bundle the worker with the settings of `npm run deploy`'s bundler. */
 export async function bundleWorker(): Promise<WorkerBundle> {
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-worker-'))
   const { outputs } = await bundle('worker', folder)
-  const path = join(folder, 'worker/index.js')
+  const files = Object.entries(outputs).map(([path, { imports }]) => ({ name: basename(path), imports }))
+  const named = (name: string): WorkerModule => ({
+    name,
+    code: readFileSync(join(folder, 'worker', name), 'utf8'),
+  })
+  const at_start = new Set(['index.js'])
+  // A set that grows while it is walked: imports of imports.
+  for (const name of at_start) {
+    for (const { path, kind, external } of files.find((file) => file.name === name)?.imports ?? []) {
+      if (kind === 'import-statement' && external !== true) at_start.add(basename(path))
+    }
+  }
+  const others = files.map(({ name }) => name).filter((name) => name !== 'index.js')
   return {
-    path,
-    code: readFileSync(path, 'utf8'),
-    imports: Object.values(outputs).flatMap(({ imports }) => imports.map((each) => each.path)),
+    path: join(folder, 'worker/index.js'),
+    modules: ['index.js', ...others].map(named),
+    read_at_start: [...at_start].map(named),
+    imports: files.flatMap(({ imports }) =>
+      imports.filter(({ external }) => external === true).map(({ path }) => path),
+    ),
     remove: () => rmSync(folder, { recursive: true, force: true }),
   }
 }
@@ -76,13 +103,13 @@ export interface Worker {
 
 /** Start the bundle with these variables and secrets. */
 export async function startWorker(
-  { code }: Pick<WorkerBundle, 'code'>,
+  { modules }: Pick<WorkerBundle, 'modules'>,
   env: Readonly<Record<string, string>>,
 ): Promise<Worker> {
   const { compatibility_date, binding } = wranglerConfig()
   const printed: string[] = []
   const miniflare = new Miniflare({
-    modules: [{ type: 'ESModule', path: 'index.js', contents: code }],
+    modules: modules.map(({ name, code }) => ({ type: 'ESModule' as const, path: name, contents: code })),
     compatibilityDate: compatibility_date,
     bindings: { ...env },
     r2Buckets: { [binding]: 'tidemark' },
