@@ -40,6 +40,8 @@ export interface TestServiceOptions {
   readonly resolver?: ResolverConfig
   readonly log?: AppLog
   readonly overrides?: EnvironmentOverrides
+  /** What the app may be given besides: counters, limits, a tracer. */
+  readonly deps?: Partial<AppDeps>
   /** How long a body may take to arrive, in real ms. */
   readonly body_arrival_ms?: number
 }
@@ -92,6 +94,8 @@ export function testDeps(store: MaintenanceStore, options: TestServiceOptions = 
     settings: { ...DEFAULT_SETTINGS, ...options.settings },
     compactor: { ...DEFAULT_COMPACTOR_SETTINGS, ...options.compactor },
     log: options.log ?? SILENT_LOG,
+    metrics_access: 'open',
+    ...options.deps,
     ...(options.body_arrival_ms === undefined ? {} : { body_arrival_ms: options.body_arrival_ms }),
     overrides: {
       now: () => clock.now_ms,
