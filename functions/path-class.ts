@@ -7,13 +7,13 @@ const CLASSES: readonly (readonly [name: string, pattern: RegExp])[] = [
   ['staged_payload', /^delta\/staging\//],
   ['delta_log_checkpoint', /\/_delta_log\/(?:_last_checkpoint$|_sidecars\/|\d{20}\.checkpoint)/],
   ['delta_log_entry', /\/_delta_log\/\d{20}\.json$/],
-  ['pointer', /^manifests\//],
+  ['projection_pointer', /^state\/orchestration\/manifest\.pointer\.json$/],
+  ['catalog', /^(?:manifests|snapshots|commits)\//],
   ['lock', /^locks\//],
   ['event', /^ledger\//],
   ['projection_manifest', /^state\/orchestration\/manifests\//],
   ['projection_artifact', /^state\/orchestration\/(?:base|l0)\//],
   ['rebuild_input', /^state\/orchestration\/rebuilds\//],
-  ['catalog', /^(?:snapshots|commits)\//],
 ]
 
 /** The kind, `other` for keys of none. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { createRegistry, type Catalogue } from '../../../functions/metrics/registry.ts'
-import { parseMetrics, valueOf } from '../../support/prometheus.ts'
+import { familiesOf, samplesOf, valueOf } from '../../support/prometheus.ts'
 
 const CATALOGUE = {
   asked_total: { type: 'counter', help: 'Asked.', labels: { by: ['user', 'service'] } },
@@ -46,15 +46,20 @@ describe('the registry, http-api.md 8', () => {
   })
 
   test.each([
-    [0.1, { '0.1': '1', '1': '1', '10': '1', '+Inf': '1' }],
-    [0.100_001, { '0.1': '0', '1': '1', '10': '1', '+Inf': '1' }],
-    [10, { '0.1': '0', '1': '0', '10': '1', '+Inf': '1' }],
-    [11, { '0.1': '0', '1': '0', '10': '0', '+Inf': '1' }],
-  ])('%d is in every bucket whose bound it does not pass', (value, buckets) => {
+    [0.1, [1, 1, 1, 1]],
+    [0.100_001, [0, 1, 1, 1]],
+    [10, [0, 0, 1, 1]],
+    [11, [0, 0, 0, 1]],
+  ])('%d is in every bucket whose bound it does not pass', (value, counts) => {
     const registry = createRegistry(CATALOGUE)
     registry.observe('took_seconds', { by: 'user' }, value)
-    const family = parseMetrics(registry.text()).find(({ name }) => name === 'took_seconds')
-    expect(family).toMatchObject({ type: 'HISTOGRAM', metrics: [{ buckets, count: '1', sum: String(value) }] })
+    const of = (suffix: string) => samplesOf(registry.text()).filter(({ name }) => name === `took_seconds_${suffix}`)
+    expect(of('bucket').map(({ labels }) => labels)).toEqual(
+      ['0.1', '1', '10', '+Inf'].map((le) => ({ by: 'user', le })),
+    )
+    expect(of('bucket').map((sample) => sample.value)).toEqual(counts)
+    expect(of('sum')).toEqual([{ name: 'took_seconds_sum', labels: { by: 'user' }, value }])
+    expect(of('count')).toEqual([{ name: 'took_seconds_count', labels: { by: 'user' }, value: 1 }])
   })
 
   test('two registries share nothing', () => {
@@ -66,7 +71,7 @@ describe('the registry, http-api.md 8', () => {
   test('an independent parser reads every family, with its type and help', () => {
     const registry = createRegistry(CATALOGUE)
     registry.observe('took_seconds', { by: 'user' }, 3)
-    expect(parseMetrics(registry.text()).map(({ name, type }) => [name, type])).toEqual([
+    expect(familiesOf(registry.text()).map(({ name, type }) => [name, type])).toEqual([
       ['asked_total', 'COUNTER'],
       ['wide_total', 'COUNTER'],
       ['bare_total', 'COUNTER'],
