@@ -43,7 +43,8 @@ export const FoldedBody = z.object({
     .meta({ description: 'Of a rebuild: its name in logs, and that of its private chunks in the bucket' }),
   dry_run: z.literal(true).optional().meta({ description: 'Nothing was written' }),
   row_counts: z
-    .record(z.string(), Count)
+    .object({})
+    .catchall(Count)
     .optional()
     .meta({ description: 'Of a dry run: rows that would be written, by table' }),
 })

@@ -71,7 +71,7 @@ export const METRICS = {
   },
   arco_delta_finalize_failures_total: {
     type: 'counter',
-    help: 'Commits answered 200 whose reservation could not be cleared; the next commit on the table clears it.',
+    help: 'Commits that are durable and whose reservation could not be cleared: answered outcome_unknown, and cleared by the replay or the next commit.',
     labels: {},
   },
   arco_delta_alerts_total: {

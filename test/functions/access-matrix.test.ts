@@ -101,6 +101,17 @@ beforeAll(async () => {
 })
 beforeEach(() => counting.reset())
 
+/** Somebody who may ask this route: a service, whose tenant is acme, or a user of rival. */
+async function entitled({ access }: Pick<Route, 'access'>): Promise<{
+  readonly token: string
+  readonly tenant: string
+  readonly another: string
+}> {
+  return access.auth === 'internal'
+    ? { token: SERVICE_TOKEN, tenant: 'acme', another: 'rival' }
+    : { token: await userOf('rival'), tenant: 'rival', another: 'acme' }
+}
+
 /** Ask a route about a table, with an empty body where it takes one. */
 async function ask({ method, path }: Route, question: Question, id = table_id): Promise<Answer> {
   return service.ask(method, path.replace(':table_id', id), {
@@ -167,28 +178,34 @@ describe('route × role, S6', () => {
 
 describe('tenant × tenant, S1', () => {
   const NAMES = [
-    { 'x-tenant-id': 'acme' },
-    { 'x-tenant-id': 'acme', 'x-workspace-id': 'analytics' },
-    { 'x-tenant-id': 'rival', 'x-workspace-id': 'other' },
-    { 'x-tenant-id': 'Rival' },
-    { 'x-tenant-id': 'rival,acme' },
+    { 'x-tenant-id': 'ANOTHER' },
+    { 'x-tenant-id': 'ANOTHER', 'x-workspace-id': 'analytics' },
+    { 'x-tenant-id': 'OWN', 'x-workspace-id': 'other' },
+    { 'x-tenant-id': 'OWN ' },
+    { 'x-tenant-id': 'OWN,ANOTHER' },
     { 'x-tenant-id': '' },
   ]
 
   test.each(CLOSED.flatMap((route) => NAMES.map((headers) => ({ ...route, headers }))))(
-    '$method $path: a user of rival who names $headers is refused before the store is asked',
+    '$method $path: somebody who names $headers is refused before the store is asked',
     async ({ headers, ...route }) => {
-      const answer = await ask(route, { token: await userOf('rival'), headers })
+      const { token, tenant, another } = await entitled(route)
+      const named = headers['x-tenant-id']
+        .replace('OWN ', tenant.toUpperCase())
+        .replace('OWN', tenant)
+        .replace('ANOTHER', another)
+      const answer = await ask(route, { token, headers: { ...headers, 'x-tenant-id': named } })
       expect([400, 403]).toContain(answer.status)
       // Only a list is no name at all: it may be two headers (S27).
-      expectProblem(answer, { reason: headers['x-tenant-id'].includes(',') ? 'bad_request' : 'forbidden' })
+      expectProblem(answer, { reason: named.includes(',') ? 'bad_request' : 'forbidden' })
       expect(counting.operations).toEqual([])
     },
   )
 
   test.each(CLOSED)('$method $path: naming what the token says is fine', async (route) => {
-    const headers = { 'x-tenant-id': 'rival', 'x-workspace-id': 'analytics' }
-    const { status } = await ask(route, { token: await userOf('rival'), headers })
+    const { token, tenant } = await entitled(route)
+    const headers = { 'x-tenant-id': tenant, 'x-workspace-id': 'analytics' }
+    const { status } = await ask(route, { token, headers })
     expect([401, 403]).not.toContain(status)
   })
 
@@ -204,6 +221,16 @@ describe('tenant × tenant, S1', () => {
       const ofAcme = (bucket: Record<string, string>): [string, string][] =>
         Object.entries(bucket).filter(([key]) => key.startsWith('tenant=acme/'))
       expect(ofAcme(after)).toEqual(ofAcme(before))
+    },
+  )
+
+  test.each(ROUTES.filter(({ access }) => access.auth === 'internal'))(
+    '$method $path: a service reaches keys of its own tenant only',
+    async (route) => {
+      const { status } = await ask(route, { token: SERVICE_TOKEN, ...(await fittingBody(route, {})) })
+      expect([401, 403]).not.toContain(status)
+      expect(counting.operations).not.toEqual([])
+      for (const { key } of counting.operations) expect(key).toMatch(/^tenant=acme\/workspace=analytics\//)
     },
   )
 
@@ -228,12 +255,21 @@ describe('tenant × tenant, S1', () => {
   })
 })
 
+/** Bodies of the routes that are about no table. */
+const BODIES: Readonly<Record<string, object>> = {
+  '/compact': { event_paths: [] },
+  '/rebuild': { rebuild_manifest_path: 'state/orchestration/rebuilds/none.json' },
+  '/internal/locks/orchestration/force-break': { reason: 'a test' },
+}
+
 /** The body that a route takes, made of members that all of them take. */
 async function fittingBody(
   { method, path }: Route,
   { payload, ...commit }: Readonly<Record<string, unknown>>,
 ): Promise<Question> {
   if (method === 'GET') return {}
+  const own = BODIES[path]
+  if (own !== undefined) return { body: own }
   if (path.endsWith('/stage')) return { body: { payload } }
   return { body: path.endsWith('/commits') ? commit : {} }
 }
@@ -252,10 +288,13 @@ describe('every route that takes a body, S13, S16, S35', () => {
     const body = { payload: freshPayload(), read_version: 0, ...staged, idempotency_key: freshId() }
     const { body: fitting } = await fittingBody(route, body)
     const answer = await ask(route, {
-      token: await userOf('acme'),
+      token: (await entitled(route)).token,
       body: { ...(fitting as object), [member]: 'internal' },
     })
-    expectProblem(answer, { reason: 'bad_request', detail: new RegExp(`^unknown member "${member}"`) })
+    expectProblem(answer, {
+      reason: 'bad_request',
+      detail: new RegExp(`^(invalid request body: )?unknown member "${member}"`),
+    })
     expect(counting.operations).toEqual([])
   })
 
@@ -282,7 +321,10 @@ describe('every route that takes a body, S13, S16, S35', () => {
   test.each(WITH_BODY)('$method $path: a member twice is refused whoever sends it (S16)', async (route) => {
     const request = new Request(`http://tidemark.test${route.path.replace(':table_id', table_id)}`, {
       method: route.method,
-      headers: { 'content-type': 'application/json', authorization: `Bearer ${await userOf('acme')}` },
+      headers: {
+        'content-type': 'application/json',
+        authorization: `Bearer ${(await entitled(route)).token}`,
+      },
       body: '{"read_version":1,"read_version":2}',
     })
     expect(await (await service.app.fetch(request)).json()).toMatchObject({ reason: 'bad_request' })
@@ -345,9 +387,9 @@ describe('what a refusal tells, S12', () => {
   test.each(CLOSED)(
     '$method $path: a tenant that exists and one that does not are refused alike',
     async (route) => {
-      const token = await userOf('rival')
+      const { token, another } = await entitled(route)
       const [real, invented] = await Promise.all(
-        ['acme', 'no-such-tenant'].map(async (tenant) =>
+        [another, 'no-such-tenant'].map(async (tenant) =>
           ask(route, { token, headers: { 'x-tenant-id': tenant } }),
         ),
       )

@@ -52,7 +52,7 @@ describe('the OpenAPI document, http-api.md 1', () => {
 
   test('describes every route of the app and no other', () => {
     const routes = routesOf(testDeps(memoryStore())).map(
-      ({ method, path }) => `${method} ${path.replace(':table_id', '{table_id}')}`,
+      ({ method, path }) => `${method} ${path.replaceAll(/:(\w+)/g, '{$1}')}`,
     )
     expect(operations.map(([method, path]) => `${method.toUpperCase()} ${path}`).toSorted()).toEqual(
       routes.toSorted(),
@@ -62,7 +62,9 @@ describe('the OpenAPI document, http-api.md 1', () => {
   test('declares the parameters of each path, and every reference leads somewhere', () => {
     for (const [, path, operation] of operations) {
       const names = operation.parameters.map((each) => ('$ref' in each ? each.$ref : each.name))
-      expect(names.includes('#/components/parameters/table_id')).toBe(path.includes('{table_id}'))
+      for (const name of ['table_id', 'rebuild']) {
+        expect(names.includes(`#/components/parameters/${name}`)).toBe(path.includes(`{${name}}`))
+      }
       expect(names).toContain('#/components/parameters/X-Request-Id')
     }
     const targets = new Set(JSON.stringify(document).match(/"\$ref":"[^"]+"/g))
@@ -198,11 +200,13 @@ describe('the table of operations', () => {
     const app = createApp(testDeps(memoryStore()))
     for (const [method, path] of operations) {
       const response = await app.fetch(
-        new Request(`http://tidemark.test${path.replace('{table_id}', freshId())}`, {
+        new Request(`http://tidemark.test${path.replace(/\{\w+\}/, freshId())}`, {
           method: method.toUpperCase(),
         }),
       )
-      expect([200, 415]).toContain(response.status)
+      expect([200, 404, 415]).toContain(response.status)
+      const refusal: unknown = response.status === 404 ? await response.json() : null
+      expect(refusal).not.toMatchObject({ reason: 'route_not_found' })
     }
   })
 })

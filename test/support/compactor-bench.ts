@@ -40,7 +40,14 @@ export function compactorBench(options: CompactorBenchOptions = {}): CompactorBe
   const scope = options.scope ?? { tenant: 'acme', workspace: 'prod' }
   const prefix = scopePrefix(scope)
   const listless = forbidListing(wrap(store))
-  const service = testService(listless.store, { clock: testClock(WORLD_START_MS), ...rest, scope })
+  const clock = options.clock ?? testClock(WORLD_START_MS)
+  const service = testService(listless.store, {
+    ...rest,
+    scope,
+    clock,
+    // Whoever waits for the lock sees time pass.
+    overrides: { sleep: async (ms) => clock.advance(ms), random: () => 0.5, ...options.overrides },
+  })
   const write = (path: string, text: string): void =>
     store.seed(prefix + path, new TextEncoder().encode(text))
   return {

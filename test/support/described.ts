@@ -55,6 +55,6 @@ function matches(template: string, path: string): boolean {
   const wanted = template.split('/')
   return (
     wanted.length === segments.length &&
-    wanted.every((each, at) => (each === '{table_id}' ? segments[at] !== '' : each === segments[at]))
+    wanted.every((each, at) => (each.startsWith('{') ? segments[at] !== '' : each === segments[at]))
   )
 }

@@ -45,6 +45,7 @@ function bound<T>(type: (value: unknown) => value is T, holds: (value: T, rule: 
 }
 
 const isString = (value: unknown): value is string => typeof value === 'string'
+const isArray = (value: unknown): value is readonly unknown[] => Array.isArray(value)
 const isNumber = (value: unknown): value is number => typeof value === 'number'
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
@@ -69,6 +70,7 @@ const KEYWORDS: Readonly<Record<string, Keyword>> = {
       : [`${at}: ${JSON.stringify(value)} is none of ${JSON.stringify(rule)}`],
   minimum: bound(isNumber, (value, rule) => value >= rule),
   maximum: bound(isNumber, (value, rule) => value <= rule),
+  maxItems: bound(isArray, (value, rule) => value.length <= rule),
   minLength: bound(isString, (value, rule) => Array.from(value).length >= rule),
   maxLength: bound(isString, (value, rule) => Array.from(value).length <= rule),
   pattern: ({ value, rule, at }) =>

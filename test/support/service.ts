@@ -42,6 +42,8 @@ export interface TestServiceOptions {
   readonly overrides?: EnvironmentOverrides
   /** What the app may be given besides: counters, limits, a tracer. */
   readonly deps?: Partial<AppDeps>
+  /** Why the store may not be written to; it may, unless told. */
+  readonly writeRefusal?: () => string | null
   /** How long a body may take to arrive, in real ms. */
   readonly body_arrival_ms?: number
 }
@@ -96,6 +98,7 @@ export function testDeps(store: MaintenanceStore, options: TestServiceOptions = 
     log: options.log ?? SILENT_LOG,
     metrics_access: 'open',
     ...options.deps,
+    ...(options.writeRefusal === undefined ? {} : { writeRefusal: options.writeRefusal }),
     ...(options.body_arrival_ms === undefined ? {} : { body_arrival_ms: options.body_arrival_ms }),
     overrides: {
       now: () => clock.now_ms,

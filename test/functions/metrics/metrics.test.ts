@@ -165,7 +165,7 @@ describe('commits', () => {
     expect(valueOf(await textOf(it), 'arco_delta_recoveries_total', { window, action })).toBe(1)
   })
 
-  test('a finalize that fails behind a 200', async () => {
+  test('a finalize that fails, behind a commit that is durable', async () => {
     const world = openWorld('memory')
     const writer = await world.writer('K', -1)
     let puts = 0
@@ -176,7 +176,7 @@ describe('commits', () => {
         return store.put(key, bytes, precondition, options)
       },
     }))
-    expect((await it.commit(writer.call)).status).toBe(200)
+    expect((await it.commit(writer.call)).body.reason).toBe('outcome_unknown')
     expect(valueOf(await textOf(it), 'arco_delta_finalize_failures_total')).toBe(1)
   })
 
@@ -226,32 +226,67 @@ describe('the compactor, rebuild.md 14', () => {
     expect(valueOf(text, 'arco_flow_orch_compactions_total', { ...visible, result: 'error' })).toBe(0)
   })
 
-  test('a publisher that loses its CAS every time: three retries, one error', async () => {
-    let puts = 0
+  test('a publisher that is overtaken every time: three retries, one error, and events that are not visible', async () => {
+    let id = 100
+    const bench: CompactorBench = compactorBench({
+      wrap: (store) => ({
+        ...store,
+        async put(key, bytes, precondition, options) {
+          if (key.endsWith('/manifest.pointer.json') && id >= 100) overtake(bench, ++id)
+          return store.put(key, bytes, precondition, options)
+        },
+      }),
+    })
+    id = 0
+    await bench.compact({ event_paths: bench.append(eventsAt(0, 1)) })
+    id = 100
+    const { body } = await bench.compact({ event_paths: bench.append(eventsAt(1, 2)) })
+    expect(body.reason).toBe('contention')
+    const text = await textOf(bench.service)
+    const name = 'arco_flow_orch_compactor_publish_retries_total'
+    const retries = samplesOf(text).filter((each) => each.name === name)
+    expect(retries).toEqual(
+      ['1', '2', '3'].map((attempt) => ({
+        name,
+        labels: { ...visible, reason: 'snapshot_conflict', attempt },
+        value: 1,
+      })),
+    )
+    expect(valueOf(text, 'arco_flow_orch_compactions_total', { ...visible, result: 'error' })).toBe(1)
+    expect(valueOf(text, 'arco_flow_orch_compactor_visibility_lag_events', visible)).toBe(1)
+  })
+
+  /** Somebody else publishes the visible manifest again, as another revision. */
+  function overtake(bench: CompactorBench, id: number): void {
+    const manifest_id = String(id).padStart(20, '0')
+    const manifest_path = `state/orchestration/manifests/${manifest_id}.json`
+    const pointer = bench.json('state/orchestration/manifest.pointer.json') ?? {}
+    const manifest = bench.json(String(pointer['manifest_path'])) ?? {}
+    const revision_ulid = `01JKTT0G00${manifest_id.slice(4)}`
+    bench.write(manifest_path, JSON.stringify({ ...manifest, manifest_id, revision_ulid }))
+    bench.write(
+      'state/orchestration/manifest.pointer.json',
+      JSON.stringify({ ...pointer, manifest_id, manifest_path }),
+    )
+  }
+
+  test('an immutable object whose key holds other bytes', async () => {
+    let is_taken = false
     const bench = compactorBench({
       wrap: (store) => ({
         ...store,
         async put(key, bytes, precondition, options) {
-          if (!key.endsWith('/manifest.pointer.json')) return store.put(key, bytes, precondition, options)
-          // Somebody else's pointer, another one every time.
-          const rival = new TextDecoder().decode(bytes).replace(/"updated_at":"\d{4}/, `"updated_at":"${3000 + puts++}`)
-          const seen = await store.get(key)
-          await store.put(
-            key,
-            new TextEncoder().encode(rival),
-            seen.outcome === 'ok' ? { matchesVersion: seen.token } : 'doesNotExist',
-          )
-          return { outcome: 'precondition_failed' }
+          if (key.includes('/l0/') && !is_taken) {
+            is_taken = true
+            await store.put(key, new Uint8Array(1), precondition)
+          }
+          return store.put(key, bytes, precondition, options)
         },
       }),
     })
-    const event_paths = bench.append(eventsAt(0, 1))
-    const { status } = await bench.compact({ event_paths })
-    const text = await textOf(bench.service)
-    const retries = samplesOf(text).filter(
-      ({ name, value }) => name === 'arco_flow_orch_compactor_publish_retries_total' && value > 0,
-    )
-    expect({ status, retries: retries.map(({ labels }) => labels) }).toEqual({ status: 200, retries: [] })
+    const text = await after(bench, { event_paths: bench.append(eventsAt(0, 1)) })
+    const name = 'arco_flow_orch_compactor_overwrite_rejects_total'
+    expect([is_taken, valueOf(text, name, { reason: 'artifact_exists' })]).toEqual([true, 1])
   })
 
   test.each([
