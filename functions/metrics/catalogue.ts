@@ -92,7 +92,7 @@ export const METRICS = {
   },
   arco_flow_orch_compactor_visibility_lag_events: {
     type: 'gauge',
-    help: '1 when the last such call left events that are stored and not visible, else 0.',
+    help: 'Whether the last such call left events that are stored and not visible: 1 or 0.',
     labels: { durability_mode: DURABILITY },
   },
   arco_flow_orch_compactor_publish_retries_total: {

@@ -35,7 +35,11 @@ export function samplesOf(text: string): readonly Sample[] {
       const [name] = names
       const number = line.slice(at + 1)
       if (name === undefined || names.length > 1) throw new Error(`no sample: ${line}`)
-      return { name, labels: labels[0] ?? {}, value: number === '+Inf' ? Number.POSITIVE_INFINITY : Number(number) }
+      return {
+        name,
+        labels: labels[0] ?? {},
+        value: number === '+Inf' ? Number.POSITIVE_INFINITY : Number(number),
+      }
     })
 }
 

@@ -55,23 +55,24 @@ describe('who sees the page', () => {
     expectProblem(answer, { reason: 'storage_unavailable', detail: 'Metrics not initialized' })
   })
 
-  test.each<[string, string, Record<string, string>, number]>([
-    ['nothing', SECRET, {}, 403],
-    ['another secret', SECRET, { 'x-metrics-secret': `${SECRET}x` }, 403],
-    ['a part of the secret', SECRET, { 'x-metrics-secret': SECRET.slice(0, -1) }, 403],
-    ['another bearer token', TOKEN, { authorization: `Bearer ${TOKEN}x` }, 403],
-    ['basic credentials', TOKEN, { authorization: `Basic ${TOKEN}` }, 403],
-    ['X-Metrics-Secret', SECRET, { 'x-metrics-secret': SECRET }, 200],
-    ['a bearer token', TOKEN, { authorization: `bearer ${TOKEN}` }, 200],
-    ['the secret, and a token of its own', TOKEN, { 'x-metrics-secret': TOKEN, authorization: 'Bearer x' }, 200],
-  ])('with a secret, who brings %s', async (_name, secret, headers, status) => {
-    const response = await page(withAccess({ secret }), headers)
-    expect(response.status).toBe(status)
-    if (status === 403) {
-      const answer = await refusal(response)
-      expectProblem(answer, { reason: 'forbidden' })
-      expect(JSON.stringify(answer.body)).not.toContain(secret)
-    }
+  test.each<[string, string, Record<string, string>]>([
+    ['nothing', SECRET, {}],
+    ['another secret', SECRET, { 'x-metrics-secret': `${SECRET}x` }],
+    ['a part of the secret', SECRET, { 'x-metrics-secret': SECRET.slice(0, -1) }],
+    ['another bearer token', TOKEN, { authorization: `Bearer ${TOKEN}x` }],
+    ['basic credentials', TOKEN, { authorization: `Basic ${TOKEN}` }],
+  ])('with a secret, not who brings %s', async (_name, secret, headers) => {
+    const answer = await refusal(await page(withAccess({ secret }), headers))
+    expectProblem(answer, { reason: 'forbidden' })
+    expect(JSON.stringify(answer.body)).not.toContain(secret)
+  })
+
+  test.each<[string, string, Record<string, string>]>([
+    ['it in X-Metrics-Secret', SECRET, { 'x-metrics-secret': SECRET }],
+    ['it as a bearer token', TOKEN, { authorization: `bearer ${TOKEN}` }],
+    ['it, and a token of its own', TOKEN, { 'x-metrics-secret': TOKEN, authorization: 'Bearer x' }],
+  ])('with a secret, who brings %s', async (_name, secret, headers) => {
+    expect((await page(withAccess({ secret }), headers)).status).toBe(200)
   })
 
   test.each<[string, Record<string, string>, number]>([

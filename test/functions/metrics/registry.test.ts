@@ -7,7 +7,10 @@ const CATALOGUE = {
   wide_total: {
     type: 'counter',
     help: 'Wide.',
-    labels: { a: Array.from({ length: 9 }, (_, each) => `a${each}`), b: Array.from({ length: 9 }, (_, each) => `b${each}`) },
+    labels: {
+      a: Array.from({ length: 9 }, (_, each) => `a${each}`),
+      b: Array.from({ length: 9 }, (_, each) => `b${each}`),
+    },
   },
   bare_total: { type: 'counter', help: 'Bare.', labels: {} },
   left: { type: 'gauge', help: 'Left\nover \\ "here".', labels: { tenant_id: null } },
@@ -32,7 +35,8 @@ describe('the registry, http-api.md 8', () => {
 
   test('what is not in the set of a label is counted as other: no text of a client becomes a series', () => {
     const registry = createRegistry(CATALOGUE)
-    for (const by of ['tenant-7', '"} 1\nevil 1', '', 'USER']) registry.add('asked_total', { by: by as 'user' })
+    for (const by of ['tenant-7', '"} 1\nevil 1', '', 'USER'])
+      registry.add('asked_total', { by: by as 'user' })
     expect(valueOf(registry.text(), 'asked_total', { by: 'other' })).toBe(4)
     expect(registry.text()).not.toMatch(/tenant-7|evil|USER/)
   })
@@ -53,7 +57,8 @@ describe('the registry, http-api.md 8', () => {
   ])('%d is in every bucket whose bound it does not pass', (value, counts) => {
     const registry = createRegistry(CATALOGUE)
     registry.observe('took_seconds', { by: 'user' }, value)
-    const of = (suffix: string) => samplesOf(registry.text()).filter(({ name }) => name === `took_seconds_${suffix}`)
+    const of = (suffix: string) =>
+      samplesOf(registry.text()).filter(({ name }) => name === `took_seconds_${suffix}`)
     expect(of('bucket').map(({ labels }) => labels)).toEqual(
       ['0.1', '1', '10', '+Inf'].map((le) => ({ by: 'user', le })),
     )
