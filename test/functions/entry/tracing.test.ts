@@ -19,7 +19,7 @@ async function serve(endpoint: string): Promise<ServerProcess> {
     ARCO_STORAGE_BUCKET: 'memory:',
     OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
   })
-  onTestFinished(() => void server.kill('SIGKILL'))
+  onTestFinished(() => server.kill('SIGKILL'))
   return server
 }
 
