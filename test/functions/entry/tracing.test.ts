@@ -1,0 +1,85 @@
+/** Spans over the real OTLP wire, from the process that `npm start` runs. */
+import { expect, onTestFinished, test } from 'vitest'
+import { openTracer } from '../../../functions/entry/tracing.ts'
+import { otlpReceiver, type OtlpReceiver } from '../../support/otlp-receiver.ts'
+import { NODE_ENTRY, startServer, type ServerProcess } from '../../support/server-process.ts'
+import { freshId, freshPayload } from '../../support/service.ts'
+
+const TRACE = '0af7651916cd43dd8448eb211c80319c'
+const SPAN = 'b7ad6b7169203331'
+
+async function receiver(status?: number): Promise<OtlpReceiver> {
+  const opened = await otlpReceiver(status)
+  onTestFinished(async () => opened.close())
+  return opened
+}
+
+async function serve(endpoint: string): Promise<ServerProcess> {
+  const server = await startServer(NODE_ENTRY, {
+    ARCO_STORAGE_BUCKET: 'memory:',
+    OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
+  })
+  onTestFinished(() => server.kill('SIGKILL'))
+  return server
+}
+
+async function post(server: ServerProcess, path: string, body: unknown): Promise<Record<string, unknown>> {
+  const response = await fetch(`${server.base}${path}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', traceparent: `00-${TRACE}-${SPAN}-01` },
+    body: JSON.stringify(body),
+  })
+  expect(response.status).toBe(200)
+  return (await response.json()) as Record<string, unknown>
+}
+
+test('a collector gets the spans of a commit, below the span of who sent it, before the process ends', async () => {
+  const collector = await receiver()
+  const server = await serve(collector.endpoint)
+  const table = `/api/v1/delta/tables/${freshId()}`
+  const staged = await post(server, `${table}/commits/stage`, { payload: freshPayload() })
+  const idempotency_key = freshId()
+  await post(server, `${table}/commits`, { read_version: -1, ...staged, idempotency_key })
+  const lines = await server.log()
+  expect(await server.stop('SIGTERM')).toMatchObject({ code: 0 })
+
+  expect([...collector.paths]).toEqual(['POST /v1/traces'])
+  expect(new Set(collector.services())).toEqual(new Set(['tidemark']))
+  const spans = collector.spans()
+  const commit = spans.find(({ name }) => name === 'POST /api/v1/delta/tables/{table_id}/commits')
+  // 2 is SERVER.
+  expect(commit).toMatchObject({ traceId: TRACE, parentSpanId: SPAN, kind: 2 })
+  const parts = spans.filter(({ parentSpanId }) => parentSpanId === commit?.spanId)
+  expect(parts.filter(({ name }) => name.startsWith('store.put')).map(({ name }) => name)).toEqual([
+    'store.put coordinator_state',
+    'store.put delta_log_entry',
+    'store.put idempotency_marker',
+    'store.put coordinator_state',
+  ])
+  for (const part of parts) {
+    expect(part.traceId).toBe(TRACE)
+    expect(BigInt(part.startTimeUnixNano)).toBeGreaterThanOrEqual(BigInt(commit?.startTimeUnixNano ?? 0))
+    expect(BigInt(part.endTimeUnixNano)).toBeLessThanOrEqual(BigInt(commit?.endTimeUnixNano ?? 0))
+  }
+  expect(lines.at(-1)).toMatchObject({ message: 'request', outcome: 'committed', trace_id: TRACE })
+  expect(collector.text()).not.toContain(idempotency_key)
+})
+
+test.each([
+  ['refuses', async () => (await receiver(500)).endpoint],
+  ['is not there', async () => 'http://127.0.0.1:1'],
+])('a collector that %s costs no request and no end', async (_name, endpoint) => {
+  const server = await serve(await endpoint())
+  const { staged_version } = await post(server, `/api/v1/delta/tables/${freshId()}/commits/stage`, {
+    payload: freshPayload(),
+  })
+  expect(staged_version).toMatch(/./)
+  expect(await server.stop('SIGTERM')).toMatchObject({ code: 0 })
+})
+
+test.each([
+  ['nothing', {}],
+  ['a blank endpoint', { OTEL_EXPORTER_OTLP_ENDPOINT: ' ' }],
+])('without a collector there is no tracer: %s', async (_name, env) => {
+  expect(await openTracer(env)).toBeNull()
+})
