@@ -3,14 +3,13 @@
  * read before and after the log is listed: what it promised before must be in the listing, what the listing shows must be
  * explained after. So a commit that goes on meanwhile is never a finding.
  */
-import { get, now, sha256 } from '../../effects.ts'
-import { STATE_BYTES_MAX } from '../../delta/limits.ts'
-import { markerKey } from '../../delta/objects.ts'
+import { now, sha256, type ReadAnswer } from '../../effects.ts'
+import { markerKey, stateOp } from '../../delta/objects.ts'
 import { parseState, type CoordinatorState, type LastCommit } from '../../delta/state.ts'
 import { logPath, markerPath, rootOfLogPath, statePath } from '../../paths.ts'
 import { StoredObjectError } from '../../stored-error.ts'
-import { StoreError, type Token } from '../../../store/types.ts'
-import { head, list, type Maintenance } from '../effects.ts'
+import type { Token } from '../../../store/types.ts'
+import { allOf, head, list, type Maintenance } from '../effects.ts'
 import type { Occurrence } from '../finding.ts'
 import type { TableFindings, TableRuleId } from './findings.ts'
 import { readObject } from './read.ts'
@@ -29,23 +28,28 @@ export interface StateLook {
 
 /** Read the state; one that does not parse is a value here. */
 export function* lookAtState(table_id: string): Maintenance<StateLook> {
+  const [answer] = yield* allOf([stateOp(table_id)])
+  return stateLookOf(table_id, answer)
+}
+
+/** The look that an answer to `stateOp` gives; throws the StoreError of a read that failed. */
+export function stateLookOf(table_id: string, answer: ReadAnswer): StateLook {
   const nothing = { state: null, token: null, age_ms: null, broken: null }
+  if (answer.outcome === 'failed') {
+    const { code } = answer.error
+    if (code !== 'too_large' && code !== 'corrupt') throw answer.error
+    return { ...nothing, broken: { rule: 'TM-101', why: code } }
+  }
+  if (answer.outcome === 'not_found') return nothing
+  const { token, bytes, server_date_ms, last_modified_ms } = answer
+  const has_times = server_date_ms !== undefined && last_modified_ms !== undefined
+  const age_ms = has_times ? server_date_ms - last_modified_ms : null
   try {
-    const object = yield* get(statePath(table_id), STATE_BYTES_MAX)
-    if (object.outcome === 'not_found') return nothing
-    const { token, server_date_ms, last_modified_ms } = object
-    const has_times = server_date_ms !== undefined && last_modified_ms !== undefined
-    const age_ms = has_times ? server_date_ms - last_modified_ms : null
-    return { state: parseState(table_id, object.bytes), token, age_ms, broken: null }
+    return { state: parseState(table_id, bytes), token, age_ms, broken: null }
   } catch (error) {
-    if (error instanceof StoredObjectError) {
-      const rule = error.reason === 'state_invariant' ? 'TM-102' : 'TM-101'
-      return { ...nothing, broken: { rule, why: error.message } }
-    }
-    if (error instanceof StoreError && (error.code === 'too_large' || error.code === 'corrupt')) {
-      return { ...nothing, broken: { rule: 'TM-101', why: error.code } }
-    }
-    throw error
+    if (!(error instanceof StoredObjectError)) throw error
+    const rule = error.reason === 'state_invariant' ? 'TM-102' : 'TM-101'
+    return { ...nothing, broken: { rule, why: error.message } }
   }
 }
 
@@ -125,7 +129,8 @@ function* checkState(work: CoordinatorWork, look: StateLook, state: CoordinatorS
   if (inflight === null) return
   const { now_ms } = yield* now()
   const found: (readonly [TableRuleId, Occurrence])[] = []
-  yield* checkReservation({ ...work, state, inflight, now_ms, age_ms: look.age_ms }, (rule, occurrence) => {
+  const about = { ...work, root: survey.root, state, inflight, now_ms, age_ms: look.age_ms }
+  yield* checkReservation(about, (rule, occurrence) => {
     found.push([rule, { version: inflight.version, path: statePath(table_id), ...occurrence }])
   })
   // Somebody may have gone on with it while it was looked at: then nothing of this is so any more.

@@ -23,13 +23,13 @@ import { logPath, rootOfLogPath } from '../../paths.ts'
 import { StoredObjectError } from '../../stored-error.ts'
 import type { Occurrence } from '../finding.ts'
 import type { TableRuleId } from './findings.ts'
-import type { LogSurvey } from './survey.ts'
 
 /** A reservation to look at. */
 export interface ReservationCase {
   readonly table_id: string
   readonly ttl_ms: number
-  readonly survey: LogSurvey
+  /** Where the log of the table is. */
+  readonly root: string
   readonly state: CoordinatorState
   readonly inflight: Inflight
   readonly now_ms: number
@@ -44,12 +44,12 @@ const SKEW_TTLS = 2
 
 /** Report what a reservation means. */
 export function* checkReservation(it: ReservationCase, report: Report): Maintenance<void> {
-  const { inflight, survey, now_ms, ttl_ms, state } = it
+  const { inflight, root, now_ms, ttl_ms, state } = it
   const pinned = inflight.delta_log_path
-  if (pinned !== undefined && rootOfLogPath(pinned, inflight.version) !== survey.root) {
+  if (pinned !== undefined && rootOfLogPath(pinned, inflight.version) !== root) {
     report('TM-106', {
       path: pinned,
-      detail: `expected the reservation below ${survey.root}, saw another root`,
+      detail: `expected the reservation below ${root}, saw another root`,
     })
   }
   if (inflight.expires_at_ms > now_ms + SKEW_TTLS * ttl_ms) {
@@ -64,7 +64,7 @@ export function* checkReservation(it: ReservationCase, report: Report): Maintena
     })
     return
   }
-  const found = yield* look(it, pinned ?? logPath(survey.root, inflight.version), report)
+  const found = yield* look(it, pinned ?? logPath(root, inflight.version), report)
   if (found !== null) judge(it, found, report)
 }
 
