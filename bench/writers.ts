@@ -9,6 +9,7 @@ import { singleScope } from '../functions/auth/user.ts'
 import { SILENT_LOG } from '../functions/logging.ts'
 import { tableResolver } from '../lib/protocol/delta/resolve.ts'
 import { DEFAULT_COMPACTOR_SETTINGS } from '../functions/compactor-settings.ts'
+import { DEFAULT_HEALTH_SETTINGS } from '../functions/health-settings.ts'
 import { DEFAULT_SETTINGS } from '../lib/protocol/delta/settings.ts'
 import { scopedStore } from '../lib/store/scoped.ts'
 import type { MaintenanceStore } from '../lib/store/types.ts'
@@ -41,6 +42,7 @@ export function benchApp(store: MaintenanceStore): App {
     internal: singleScope(SCOPE),
     settings: DEFAULT_SETTINGS,
     compactor: DEFAULT_COMPACTOR_SETTINGS,
+    health: DEFAULT_HEALTH_SETTINGS,
     log: SILENT_LOG,
   })
 }

@@ -3,6 +3,7 @@
  * refusal (spec/http-api.md).
  */
 import { Hono } from 'hono'
+import type * as z from 'zod'
 import type { TableResolver } from '../lib/protocol/delta/resolve.ts'
 import type { Note } from '../lib/protocol/effects.ts'
 import { sha256Hex } from '../lib/protocol/sha256.ts'
@@ -14,6 +15,7 @@ import { freshUlid } from './environment.ts'
 import { requestId, type NodeBindings } from './headers.ts'
 import { json, problemContext, refuse, type Call, type Handler, type Service } from './handler.ts'
 import { handleHealth } from './health.ts'
+import type { HealthCheckBody } from './health-check-body.ts'
 import { handleInspect } from './inspect.ts'
 import { handleInspectKey } from './inspect-key.ts'
 import type { AppLog } from './logging.ts'
@@ -64,6 +66,11 @@ export interface App {
    * id of its own; it is logged like any other.
    */
   refuse(problem: Problem): Response
+  /**
+   * Run the health check in the configured scope, for a trigger that is no request: nobody has to let it in. It answers,
+   * counts and is logged like `POST /internal/health-check`.
+   */
+  healthCheck(asked: z.infer<typeof HealthCheckBody>): Promise<Response>
   /** Resolves when no request is being worked on. */
   drain(): Promise<void>
 }
@@ -91,6 +98,7 @@ export function routesOf(deps: AppDeps): readonly Route[] {
     break_compaction_lock: later('handleBreakLock'),
     reconcile: laterMaintenance(deps.maintenance_store, 'handleReconcile'),
     verify_projection: laterMaintenance(deps.maintenance_store, 'handleVerifyProjection'),
+    health_check: laterMaintenance(deps.maintenance_store, 'handleHealthCheck'),
     inspect_projection: later('handleInspectProjection'),
     inspect_lock: later('handleInspectLock'),
     inspect_key: handleInspectKey,
@@ -111,7 +119,7 @@ export function routesOf(deps: AppDeps): readonly Route[] {
 }
 
 /** Handlers of the orchestration module that list. */
-type MaintenanceName = 'handleReconcile' | 'handleVerifyProjection'
+type MaintenanceName = 'handleHealthCheck' | 'handleReconcile' | 'handleVerifyProjection'
 
 /** A handler of a module that is loaded when it is first asked for. */
 function later(name: Exclude<keyof typeof Orchestration, MaintenanceName>): Handler {
@@ -208,6 +216,17 @@ export function createApp(given: AppDeps): App {
       })
       countRequest(metrics, { ...UNPARSED, status: response.status })
       return finished(response, request_id)
+    },
+    async healthCheck(asked) {
+      const { path } = OPERATIONS.health_check
+      const request = new Request(`https://localhost${path}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(asked),
+      })
+      const env: Bindings = { goesOn: (work) => void tracked(work).catch(() => undefined) }
+      const arrived = { ...UNROUTED, request, env, route: path, is_compactor: true }
+      return tracked(serve(deps, arrived, laterMaintenance(deps.maintenance_store, 'handleHealthCheck')))
     },
     async drain() {
       while (running.size > 0) await Promise.allSettled(running)

@@ -23,7 +23,8 @@ const base64 = z
   .transform((text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0)))
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
 
-function integer(min: number, max: number): z.ZodType<number> {
+/** A variable that is an integer. */
+export function integer(min: number, max: number): z.ZodType<number> {
   const expected = `expected an integer from ${min} to ${max}`
   return z
     .string()

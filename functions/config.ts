@@ -13,6 +13,7 @@ import { BUCKET_FORMS, bucketName, parseBucket, type Bucket } from './bucket.ts'
 import type { CompactorSettings } from './compactor-settings.ts'
 import { compactorProblems, compactorSettingsOf, CompactorVariables } from './config-compactor.ts'
 import { limitsConfigOf, LimitsVariables, type LimitsConfig } from './config-limits.ts'
+import { healthConfigOf, healthProblems, HealthVariables, type HealthConfig } from './config-health.ts'
 import { authConfigOf, AuthVariables, ConfigError, type AuthConfig } from './config-auth.ts'
 
 export { ConfigError }
@@ -34,6 +35,7 @@ export interface Config {
   readonly log_format: 'json' | 'text'
   readonly auth: AuthConfig
   readonly limits: LimitsConfig
+  readonly health: HealthConfig
 }
 
 /** The configuration, or every reason why there is none. */
@@ -72,6 +74,7 @@ const bucket = z.string().transform((text, context) => {
 const Variables = AuthVariables.extend({
   ...CompactorVariables.shape,
   ...LimitsVariables.shape,
+  ...HealthVariables.shape,
   ARCO_STORAGE_BUCKET: bucket.default({ kind: 'file', dir: '.tidemark' }),
   ARCO_TENANT_ID: scopeId.optional(),
   ARCO_WORKSPACE_ID: scopeId.optional(),
@@ -127,6 +130,7 @@ export function readConfig(
   const resolver = resolverOf(set, contextOf(variables, scope))
   if (!resolver.ok) also(resolver.problems)
   also(compactorProblems(variables))
+  also(healthProblems(variables))
   const auth = authConfigOf(variables, { is_local: isLocal(variables), ...options })
   also(auth.ok ? postureProblems(variables, auth.auth) : auth.problems)
   if (!auth.ok || !resolver.ok || problems.length > 0) return { ok: false, problems }
@@ -167,6 +171,7 @@ function configOf(variables: Variables, parts: Pick<Config, 'scope' | 'resolver'
     settings: settingsOf(variables),
     compactor: compactorSettingsOf(variables),
     limits: limitsConfigOf(variables, parts.auth.posture),
+    health: healthConfigOf(variables),
     log_format: variables.ARCO_LOG_FORMAT,
   }
 }

@@ -10,6 +10,7 @@ import type { Principal } from './auth.ts'
 import { readJson, readJsonBody, type BodyLimits } from './body.ts'
 import type { CompactorSettings } from './compactor-settings.ts'
 import { createEnvironment, type EnvironmentOverrides } from './environment.ts'
+import type { HealthSettings } from './health-settings.ts'
 import type { AppMetrics } from './metrics/catalogue.ts'
 import { countingRounds } from './metrics/rounds.ts'
 import { problemResponse, type Problem, type ProblemContext } from './problem.ts'
@@ -26,6 +27,11 @@ export interface Service {
   readonly resolver: TableResolver
   readonly settings: DeltaSettings
   readonly compactor: CompactorSettings
+  readonly health: HealthSettings
+  /** Why the store may not be written to, or null; it may without it. */
+  writeRefusal?(): string | null
+  /** When the store was certified, epoch ms; null when nobody said, or it needs none. */
+  readonly certified_at_ms?: number | null
   /** Where `type` of a problem points; `docs/problems.md` unless told. */
   readonly problem_base_url?: string
   /** How long a body may take to arrive, ms. */

@@ -10,6 +10,7 @@ import {
   type LogRecord,
 } from '@logtape/logtape'
 import type { Note } from '../lib/protocol/effects.ts'
+import type { Severity } from '../lib/protocol/maintenance/finding.ts'
 import { StoreError } from '../lib/store/types.ts'
 
 /** What one request's line says. */
@@ -46,7 +47,8 @@ export function createLog(options: { readonly format: 'json' | 'text'; write(lin
     note(request_id, note) {
       const { note: kind, ...facts } = note
       const properties = harmless({ request_id, ...facts })
-      if (kind === 'recovered' || kind === 'rebuild_progress') logger.info(kind, properties)
+      if (kind === 'finding') logger[LEVELS[note.severity]](kind, properties)
+      else if (kind === 'recovered' || kind === 'rebuild_progress') logger.info(kind, properties)
       else logger.warn(kind, properties)
     },
     warning: (request_id, what) => logger.warn('warning', { request_id, what }),
@@ -55,6 +57,9 @@ export function createLog(options: { readonly format: 'json' | 'text'; write(lin
     },
   }
 }
+
+/** How loud a finding is. */
+const LEVELS = { error: 'error', warn: 'warn', info: 'info' } as const satisfies Record<Severity, string>
 
 /** A log that says nothing, for tests of other things. */
 export const SILENT_LOG: AppLog = {

@@ -16,6 +16,7 @@ import { Committed } from './commit.ts'
 import { CompactBody, RebuildBody } from './compactor-input.ts'
 import { FoldedBody } from './folded.ts'
 import { Health } from './health.ts'
+import { HealthCheckBody, HealthReport } from './health-check-body.ts'
 import { Inspected } from './inspect.ts'
 import type { Reason } from './problem.ts'
 import { Ready } from './ready.ts'
@@ -583,6 +584,43 @@ export const OPERATIONS = {
       example: { findings: [ORPHAN_FINDING], objects: 87, next: null },
     },
     reasons: ['lock_corrupt', 'object_corrupt', 'not_implemented', 'storage_unavailable'],
+  },
+  health_check: {
+    method: 'POST',
+    path: '/internal/health-check',
+    group: 'Service',
+    access: { auth: 'internal' },
+    summary: 'Look for what a person should know',
+    description:
+      'One bounded run over the configured scope: a page of tables from where the last run ended, the projection, the lock, and the standing of the store. With `recover` it settles reservations that are past their TTL; it never deletes. For schedulers: without `cursor` the place of the next run is kept in the bucket, and runs that overlap do no harm. Findings are told in the answer, one log line each, as metrics, and to the webhook where there is one.',
+    body: { schema: HealthCheckBody, bytes_max: COMPACTOR_BODY_BYTES_MAX, example: { recover: true } },
+    answer: {
+      description: 'Somebody looked; what was found is in the body',
+      media: 'application/json',
+      schema: HealthReport,
+      example: {
+        conclusion: 'clean',
+        checked_at: '2026-02-21T12:30:00.123Z',
+        findings: [
+          {
+            rule: 'TM-202',
+            severity: 'info',
+            path: `delta/coordinator/${TABLE_ID}.json`,
+            version: 0,
+            detail: 'W2: version 0 is written and has no marker',
+            means:
+              'The commit is in the log and readers see it; its marker is not written yet. Any request to the table finishes it.',
+            next: 'Nothing: it was recovered (rolled_forward), and the table is at version 0.',
+          },
+        ],
+        recovered: [{ table_id: TABLE_ID, action: 'rolled_forward', latest_version: 0 }],
+        tables: 200,
+        next: `delta/coordinator/${TABLE_ID}.json`,
+        place: 'kept',
+        webhook: 'delivered',
+      },
+    },
+    reasons: [...BODY_REASONS, 'not_implemented', 'storage_unavailable'],
   },
   inspect_projection: {
     method: 'GET',

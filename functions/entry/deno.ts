@@ -8,6 +8,7 @@ import { ConfigError, configFrom } from '../config.ts'
 import { StoreError } from '../../lib/store/types.ts'
 import { elsewhereResponse, isLoopbackAddress } from './local-only.ts'
 import type { Started } from './on-demand.ts'
+import { runByCron, runEveryInterval, type Cron } from './schedule.ts'
 import { createService } from './service.ts'
 import { openStore } from './stores.ts'
 import { openTracer } from './tracing.ts'
@@ -29,6 +30,11 @@ async function start(): Promise<Started> {
   })
   return { config, app }
 }
+
+// The types of Deno are not those of Node, which everything else is checked with.
+const { Deno: deno } = globalThis as { readonly Deno?: { readonly cron?: Cron } }
+if (deno?.cron === undefined) runEveryInterval(started.app, started.config.health)
+else runByCron(deno.cron, started.app, started.config.health)
 
 /** How long answers that are written may take to leave. */
 const FLUSH_MS = 500

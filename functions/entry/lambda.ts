@@ -25,17 +25,24 @@ const service = onDemand<NodeJS.ProcessEnv>({
 })
 
 /**
- * What Lambda calls. An event that is no request comes from a schedule: it asks whether the service is ready, and fails the
- * invocation when it is not, which is what alarms can see.
+ * What Lambda calls. An event that is no request comes from a schedule: it runs the health check, and fails the
+ * invocation when the service is not ready or nobody could look, which is what alarms can see.
  */
 export async function handler(event: unknown): Promise<GatewayResult | undefined> {
   const started = await service(process.env)
   if (isGatewayEvent(event))
     return resultOf(started instanceof Response ? started : await answer(started, event))
-  const ready =
-    started instanceof Response ? started : await started.app.fetch(new Request('https://localhost/ready'))
-  if (ready.status !== 200) throw new Error(`not ready: ${await ready.text()}`)
+  if (started instanceof Response) throw new Error(`not ready: ${await started.text()}`)
+  await check(started)
   return undefined
+}
+
+async function check({ app, config, tracer }: Started): Promise<void> {
+  const ready = await app.fetch(new Request('https://localhost/ready'))
+  if (ready.status !== 200) throw new Error(`not ready: ${await ready.text()}`)
+  const checked = await app.healthCheck({ recover: config.health.recovers })
+  await tracer?.flush()
+  if (checked.status !== 200) throw new Error(`not checked: ${await checked.text()}`)
 }
 
 const UNUSABLE: Problem = {

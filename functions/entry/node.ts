@@ -7,6 +7,7 @@ import { unscopedProbe } from '../../lib/store/unscoped.ts'
 import { bucketText } from '../bucket.ts'
 import { ConfigError, configFrom, type Config } from '../config.ts'
 import { createService } from './service.ts'
+import { runEveryInterval } from './schedule.ts'
 import { nodeServer } from './node-server.ts'
 import { stopOnSignal } from './shutdown.ts'
 import { openStore } from './stores.ts'
@@ -49,6 +50,7 @@ async function start(config: Config): Promise<void> {
         : `cannot listen on port ${port} of ${host}: ${error.message}`,
     )
   })
+  runEveryInterval(app, config.health)
   stopOnSignal(server, app)
 }
 

@@ -41,12 +41,12 @@ const SCOPES_MAX = 1_000
  * that is to be certified does not answer.
  */
 export async function createService(config: Config, parts: ServiceParts): Promise<App> {
-  const { scope, settings, compactor, auth, limits } = config
+  const { scope, settings, compactor, auth, limits, health } = config
   const { opened, write, version, tracer = null, counted_by } = parts
   const log = createLog({ format: config.log_format, write })
   const authenticators = await authenticatorsOf(auth, scope)
   const resolverFor = resolvers(config)
-  const { driver, refusal } = await certified(config, opened.driver, log)
+  const { driver, refusal, certified_at_ms } = await certified(config, opened.driver, log)
   const store = withLimits(driver)
   return createApp({
     ...authenticators,
@@ -58,6 +58,8 @@ export async function createService(config: Config, parts: ServiceParts): Promis
     resolverFor,
     settings,
     compactor,
+    health,
+    certified_at_ms,
     log,
     writeRefusal: () => refusal,
     version: { ...UNKNOWN_VERSION, ...version },
@@ -88,6 +90,8 @@ interface Certified {
   readonly driver: MaintenanceStore
   /** Why the store may not be written to, or null. */
   readonly refusal: string | null
+  /** When somebody looked, epoch ms; null when nobody said, or the driver needs none. */
+  readonly certified_at_ms: number | null
 }
 
 /**
@@ -96,17 +100,23 @@ interface Certified {
  */
 async function certified(config: Config, driver: OpenedStore['driver'], log: AppLog): Promise<Certified> {
   const { certification } = driver
-  if (certification === undefined || config.certified === true) return { driver, refusal: null }
+  if (certification === undefined) return { driver, refusal: null, certified_at_ms: null }
+  if (config.certified === true)
+    return { driver, refusal: null, certified_at_ms: config.health.certified_at_ms }
   if (config.certified === false) {
     const refusal =
       'writes are off until this store is certified: run `npm run doctor` and set TIDEMARK_STORE_CERTIFIED=true'
-    return { driver, refusal }
+    return { driver, refusal, certified_at_ms: null }
   }
   // A store that is not there proves nothing about itself: the start fails, and is tried again.
   await unscopedProbe(withLimits(driver)).readyCheck()
   const { conclusion, steps, if_match_style } = await certify({ ...driver, certification })
   if (conclusion === 'certified') {
-    return { driver: certification.withIfMatchStyle?.(if_match_style) ?? driver, refusal: null }
+    return {
+      driver: certification.withIfMatchStyle?.(if_match_style) ?? driver,
+      refusal: null,
+      certified_at_ms: Date.now(),
+    }
   }
   const step = steps.find(({ verdict }) => verdict === 'fail' || verdict === 'undecided')
   log.failure('certification', new Error(`${step?.id ?? '?'}: ${step?.detail ?? ''}`))
@@ -114,5 +124,5 @@ async function certified(config: Config, driver: OpenedStore['driver'], log: App
     conclusion === 'refused'
       ? `the store failed certification step ${step?.id ?? '?'}; run \`npm run doctor\``
       : 'the store could not be certified when this process started; run `npm run doctor`'
-  return { driver, refusal }
+  return { driver, refusal, certified_at_ms: null }
 }

@@ -41,10 +41,18 @@ export default {
     context.waitUntil(answer.catch(() => undefined))
     return answer
   },
-  /** Cron trigger: is the store there and may it be written to? A refusal fails the run, which the platform shows. */
+  /**
+   * Cron trigger: the health check, which is about one page of tables. What it finds is told by the log and the webhook; the run
+   * itself fails, which the platform shows, when the store is not there or may not be written to.
+   */
   async scheduled(_event: unknown, env: WorkerEnv): Promise<void> {
-    const answer = await answerTo(new Request('https://localhost/ready'), env)
-    if (answer.status !== 200) throw new Error(`not ready: ${await answer.text()}`)
+    const ready = await answerTo(new Request('https://localhost/ready'), env)
+    if (ready.status !== 200) throw new Error(`not ready: ${await ready.text()}`)
+    const started = await service(env)
+    if (started instanceof Response) throw new Error(`not started: ${await started.text()}`)
+    const { app, config } = started
+    const answer = await app.healthCheck({ recover: config.health.recovers })
+    if (answer.status !== 200) throw new Error(`not checked: ${await answer.text()}`)
   },
 }
 

@@ -2,6 +2,7 @@
  * Every metric of Tidemark in one table (spec/http-api.md 8, spec/rebuild.md 14, spec/reconcile.md 8): what is counted, what
  * `/metrics` shows, and docs/metrics.md are made from it. Names and labels are the reference's where it has them.
  */
+import { SWEPT_RULES } from '../../lib/protocol/maintenance/health/swept-rules.ts'
 import { OPERATIONS, type Operation } from '../operations.ts'
 import { PROBLEMS, type Reason } from '../problem.ts'
 import { createRegistry, type Catalogue, type Registry } from './registry.ts'
@@ -191,6 +192,26 @@ export const METRICS = {
     type: 'counter',
     help: 'Findings that the run before had as well.',
     labels: BACKLOG,
+  },
+  tidemark_health_runs_total: {
+    type: 'counter',
+    help: 'Runs of the health check that came to their end.',
+    labels: { conclusion: ['clean', 'findings'] },
+  },
+  tidemark_health_last_run_timestamp_seconds: {
+    type: 'gauge',
+    help: 'When the last of them began, seconds since 1970.',
+    labels: {},
+  },
+  tidemark_health_findings: {
+    type: 'gauge',
+    help: 'What the last run found. A run looks at one page of tables, and at the whole of the projection and the lock.',
+    labels: { severity: ['error', 'warn', 'info'] },
+  },
+  tidemark_health_findings_total: {
+    type: 'counter',
+    help: 'What all runs found, counted again by every run.',
+    labels: { rule: SWEPT_RULES, severity: ['error', 'warn', 'info'] },
   },
   tidemark_counting_info: {
     type: 'gauge',

@@ -121,6 +121,13 @@ export function countNote(metrics: AppMetrics, note: Note): void {
     case 'artifact_exists':
       metrics.add('arco_flow_orch_compactor_overwrite_rejects_total', { reason: 'artifact_exists' })
       return
+    case 'finding':
+      metrics.add('tidemark_health_findings_total', {
+        // One of another part is counted as `other`.
+        rule: note.rule as Labels<'tidemark_health_findings_total'>['rule'],
+        severity: note.severity,
+      })
+      return
     case 'rebuild_progress':
   }
 }

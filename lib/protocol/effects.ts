@@ -8,6 +8,7 @@
  */
 import type { GetResult, Meta, Precondition, PutResult, StoreError } from '../store/types.ts'
 import type { Resolution, ResolvedRoot } from './delta/resolve.ts'
+import type { Severity } from './maintenance/finding.ts'
 import type { DeleteAnswer, HeadAnswer, ListAnswer } from './maintenance/effects.ts'
 
 /** Read one known key. A failed read resumes as `{ outcome: 'failed' }`, and `get` throws its error. */
@@ -156,6 +157,16 @@ export type Note =
   | { readonly note: 'publish_retried'; readonly attempt: number }
   /** The key of an immutable object holds other bytes. */
   | { readonly note: 'artifact_exists'; readonly path: string }
+  /** The health check found something (maintenance/finding.ts); what it means is in its report. */
+  | {
+      readonly note: 'finding'
+      readonly rule: string
+      readonly severity: Severity
+      readonly path?: string
+      readonly version?: number
+      readonly detail: string
+      readonly next: string
+    }
   | RebuildProgress
 
 /** How far a rebuild of the projection has come; one before the first chunk and one after every chunk. */

@@ -1,6 +1,7 @@
 /** A test's own entry file in one call: the app over a store, on a free loopback port, for as long as its parent lives. */
 import { singleScope } from '../../functions/auth/user.ts'
 import { DEFAULT_COMPACTOR_SETTINGS, type CompactorSettings } from '../../functions/compactor-settings.ts'
+import { DEFAULT_HEALTH_SETTINGS } from '../../functions/health-settings.ts'
 import { createApp } from '../../functions/app.ts'
 import { nodeServer } from '../../functions/entry/node-server.ts'
 import { stopOnSignal } from '../../functions/entry/shutdown.ts'
@@ -31,6 +32,7 @@ export function serveStore({ store, scope, settings = {}, compactor = {} }: Serv
     internal: singleScope(scope),
     settings: { ...DEFAULT_SETTINGS, ...settings },
     compactor: { ...DEFAULT_COMPACTOR_SETTINGS, ...compactor },
+    health: DEFAULT_HEALTH_SETTINGS,
     log: createLog({ format: 'json', write: (line) => process.stderr.write(line) }),
   })
   const server = nodeServer(app)

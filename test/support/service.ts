@@ -4,6 +4,7 @@ import { v7 as uuidv7 } from 'uuid'
 import { singleScope } from '../../functions/auth/user.ts'
 import { createApp, type App, type AppDeps } from '../../functions/app.ts'
 import { DEFAULT_COMPACTOR_SETTINGS, type CompactorSettings } from '../../functions/compactor-settings.ts'
+import { DEFAULT_HEALTH_SETTINGS } from '../../functions/health-settings.ts'
 import type { EnvironmentOverrides } from '../../functions/environment.ts'
 import { SILENT_LOG, type AppLog } from '../../functions/logging.ts'
 import { DEFAULT_SETTINGS, type DeltaSettings } from '../../lib/protocol/delta/settings.ts'
@@ -98,6 +99,7 @@ export function testDeps(store: MaintenanceStore, options: TestServiceOptions = 
     internal: singleScope(scope),
     settings: { ...DEFAULT_SETTINGS, ...options.settings },
     compactor: { ...DEFAULT_COMPACTOR_SETTINGS, ...options.compactor },
+    health: DEFAULT_HEALTH_SETTINGS,
     log: options.log ?? SILENT_LOG,
     metrics_access: 'open',
     ...options.deps,

@@ -9,7 +9,7 @@
  * and on request settles the first by the coordinator's own `recover`. It never deletes, and writes nothing of its own: where
  * to go on is kept by `keepPosition`. Two runs over the same page see the same and settle it once.
  */
-import { now } from '../effects.ts'
+import { note, now } from '../effects.ts'
 import type { Maintenance } from './effects.ts'
 import { bySeverity, type Finding } from './finding.ts'
 import { sweepProjection } from './health/projection.ts'
@@ -43,7 +43,9 @@ export function* sweep(
   const tables = yield* sweepTables(settings, { ...request, recovers })
   const projection = yield* sweepProjection(settings.limits)
   const findings = [...storeFindings(standing, settings.limits, now_ms), ...projection, ...tables.findings]
-  return { ...tables, checked_at_ms: now_ms, findings: findings.toSorted(bySeverity) }
+  findings.sort(bySeverity)
+  for (const { means: _means, ...finding } of findings) yield* note({ note: 'finding', ...finding })
+  return { ...tables, checked_at_ms: now_ms, findings }
 }
 
 function storeFindings(
