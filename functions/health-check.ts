@@ -4,7 +4,7 @@
  */
 import type * as z from 'zod'
 import { parseShape } from '../lib/protocol/delta/commit-input.ts'
-import { exitCodeOf, type Finding } from '../lib/protocol/maintenance/finding.ts'
+import { bySeverity, exitCodeOf, type Finding } from '../lib/protocol/maintenance/finding.ts'
 import { keepPosition, readPosition, type Position } from '../lib/protocol/maintenance/health/position.ts'
 import { healthFinding } from '../lib/protocol/maintenance/health/rules.ts'
 import { TABLES_DEFAULT } from '../lib/protocol/maintenance/health/settings.ts'
@@ -114,7 +114,7 @@ function reportOf(
   },
 ): z.infer<typeof HealthReport> {
   const { recovered, looked_at: tables, next, checked_at_ms } = swept
-  const findings = [...swept.findings, ...told.findings]
+  const findings = [...told.findings, ...swept.findings].toSorted(bySeverity)
   const conclusion = conclusionOf(findings)
   facts['findings'] = findings.length
   facts['recovered'] = recovered.length
