@@ -7,6 +7,7 @@ import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import packageJson from '../../package.json' with { type: 'json' }
 import { userOf } from '../support/deployment.ts'
+import { expectSettledAndTold, healthEnv, plantStuck, webhookReceiver } from '../support/health.ts'
 import { runCommand } from '../support/process.ts'
 import { expectProblem } from '../support/problems.ts'
 import { freshId, freshPayload, type Answer } from '../support/service.ts'
@@ -130,6 +131,21 @@ describe('the cron trigger', () => {
 
   test('ends well when the store is there and may be written to', async () => {
     expect(await run(worker)).toBe('ok')
+  })
+
+  test('finds a stuck table, settles it, and posts a webhook whose signature verifies', async () => {
+    const receiver = await webhookReceiver()
+    onTestFinished(async () => receiver.close())
+    const checked = await another({ ...SMOKE_ENV, ...R2, ...healthEnv(receiver) })
+    const table_id = await plantStuck(checked.store)
+    expect(await run(checked)).toBe('ok')
+    await expectSettledAndTold(checked.store, receiver, table_id)
+    expect(checked.log()).toContainEqual(
+      expect.objectContaining({ message: 'finding', rule: 'TM-201', severity: 'info' }),
+    )
+    // Nothing is left to tell.
+    expect(await run(checked)).toBe('ok')
+    expect(receiver.received.length).toBe(1)
   })
 
   test('fails when nobody has certified the store', async () => {

@@ -4,9 +4,12 @@ import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
+import { expect, vi } from 'vitest'
+import { scopedStore } from '../../lib/store/scoped.ts'
 import type { MaintenanceStore } from '../../lib/store/types.ts'
 import { dyingAfter, WINDOWS, type Window } from './crash-windows.ts'
-import { freshId, testClock, testService, type TestServiceOptions } from './service.ts'
+import { readText } from './objects.ts'
+import { commitKeys, freshId, testClock, testService, type TestServiceOptions } from './service.ts'
 
 /** A key that both sides have. */
 export const WEBHOOK_SECRET = 'whsec-0123456789abcdef0123456789abcdef'
@@ -80,4 +83,34 @@ function isSigned(headers: IncomingHttpHeaders, body: string): boolean {
   const given = Buffer.from(String(headers['x-tidemark-signature']))
   const wanted = Buffer.from(`sha256=${expected}`)
   return given.length === wanted.length && timingSafeEqual(given, wanted)
+}
+
+/** What a deployment is told so that its runs settle what they find, and post it to the receiver. */
+export function healthEnv({ url }: Pick<WebhookReceiver, 'url'>): Record<string, string> {
+  return {
+    TIDEMARK_HEALTH_RECOVER: 'true',
+    TIDEMARK_HEALTH_WEBHOOK_URL: url,
+    TIDEMARK_HEALTH_WEBHOOK_SECRET: WEBHOOK_SECRET,
+  }
+}
+
+/** A run has found the table, has brought it to rest, and has posted so; the signature verifies. */
+export async function expectSettledAndTold(
+  store: MaintenanceStore,
+  receiver: WebhookReceiver,
+  table_id: string,
+): Promise<void> {
+  await vi.waitFor(() => expect(receiver.received.length).toBeGreaterThan(0), { timeout: 20_000 })
+  const [post] = receiver.received
+  expect(post?.is_signed).toBe(true)
+  expect(JSON.parse(post?.body ?? '')).toMatchObject({
+    type: 'tidemark.health_check',
+    tenant: 'acme',
+    workspace: 'analytics',
+    findings: [{ rule: 'TM-201', path: `delta/coordinator/${table_id}.json` }],
+    recovered: [{ table_id, action: 'rolled_forward', latest_version: 0 }],
+  })
+  const { state } = commitKeys(table_id, '', 0)
+  const scoped = scopedStore(store, { tenant: 'acme', workspace: 'analytics' })
+  expect(JSON.parse(await readText(scoped, state))).toMatchObject({ latest_version: 0, inflight: null })
 }
