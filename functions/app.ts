@@ -20,13 +20,11 @@ import { handleInspect } from './inspect.ts'
 import { handleInspectKey } from './inspect-key.ts'
 import type { AppLog } from './logging.ts'
 import { maintenanceHandler, type MaintenanceHandler, type MaintenanceParts } from './maintenance.ts'
-import { openApiDocument } from './openapi.ts'
 import { OPERATIONS, type Access, type Operation, type OperationId } from './operations.ts'
 import { problemResponse, type Problem } from './problem.ts'
 import { readyHandler } from './ready.ts'
 import { handleRecover } from './recover.ts'
 import type * as Orchestration from './orchestration.ts'
-import { referencePage } from './reference-page.ts'
 import { handleStage } from './stage.ts'
 import { handleVerify } from './verify.ts'
 import { countNote, countRequest, endpointOf, methodLabel } from './metrics/count.ts'
@@ -106,8 +104,8 @@ export function routesOf(deps: AppDeps): readonly Route[] {
     ready: readyHandler(deps.store, () => deps.writeRefusal?.() ?? null),
     version: versionHandler(deps.version ?? UNKNOWN_VERSION),
     metrics: metricsHandler(deps.metrics ?? createMetrics(), deps.metrics_access ?? 'hidden'),
-    openapi: async () => json(openApiDocument()),
-    docs: async ({ request }) => referencePage(openApiDocument(), new URL(request.url).origin),
+    openapi: async () => (await import('./reference.ts')).handleOpenApi(),
+    docs: async (call) => (await import('./reference.ts')).handleDocs(call),
     index: async () => json({ service: 'tidemark', docs: '/docs', health: '/health' }),
   }
   return Object.entries<Operation>(OPERATIONS).map(([id, { method, path, access }]) => ({

@@ -1,12 +1,12 @@
 /** GET …/verify: everything that is wrong with a table (spec/http-api.md 4.3). The only Delta route that lists; never writes. */
 import * as z from 'zod'
 import { parseTable } from '../lib/protocol/delta/commit-input.ts'
-import { decodeCursor, type Cursor } from '../lib/protocol/maintenance/delta/cursor.ts'
 import {
+  decodeCursor,
   VERIFY_LIMIT_DEFAULT,
   VERIFY_LIMIT_MAX,
-  verifyTable,
-} from '../lib/protocol/maintenance/delta/verify.ts'
+  type Cursor,
+} from '../lib/protocol/maintenance/delta/cursor.ts'
 import { json, refuse, type Call } from './handler.ts'
 import type { RunMaintenance } from './maintenance.ts'
 import { problemOf, type Problem } from './problem.ts'
@@ -66,6 +66,8 @@ export async function handleVerify(call: Call, run: RunMaintenance): Promise<Res
   const query = parseQuery(new URL(call.request.url).searchParams)
   if ('reason' in query) return refuse(call, query)
   const { ttl_ms } = call.service.settings
+  // The rules and the Parquet reader: on Workers no start has to read them.
+  const { verifyTable } = await import('../lib/protocol/maintenance/delta/verify.ts')
   const result = await run(verifyTable({ table_id: table.value, ttl_ms, ...query }))
   if (!result.ok) return refuse(call, problemOf(result))
   const { findings, next, root, latest_version, log } = result

@@ -14,6 +14,10 @@ export interface Cursor {
 /** Where every look begins. */
 export const BEGINNING: Cursor = { part: 'state', after: '' }
 
+/** Bounds of the `limit` of a page. */
+export const VERIFY_LIMIT_DEFAULT = 1000
+export const VERIFY_LIMIT_MAX = 10_000
+
 /** The text that callers get: base64url of `part:after`. */
 export function encodeCursor({ part, after }: Cursor): string {
   const bytes = new TextEncoder().encode(`${part}:${after}`)

@@ -35,10 +35,6 @@ export interface VerifyRequest {
   readonly ttl_ms: number
 }
 
-/** Bounds of `limit`. */
-export const VERIFY_LIMIT_DEFAULT = 1000
-export const VERIFY_LIMIT_MAX = 10_000
-
 /** Findings of a page, the most severe first, and where to go on; `next` is null at the end. */
 export interface Verified {
   readonly ok: true
