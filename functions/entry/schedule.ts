@@ -34,10 +34,10 @@ export function runByCron(cron: Cron, app: Checking, { interval_secs, recovers }
   })
 }
 
-/** The schedule of cron that comes next to an interval: minutes up to an hour, then hours. */
+/** The schedule of cron that comes next to an interval: minutes up to an hour, then hours up to a day. */
 export function cronSchedule(interval_secs: number): string {
   const minutes = Math.max(1, Math.round(interval_secs / 60))
   if (minutes < 60) return `*/${minutes} * * * *`
-  const hours = Math.min(23, Math.round(minutes / 60))
-  return `0 */${hours} * * *`
+  const hours = Math.round(minutes / 60)
+  return hours < 24 ? `0 */${hours} * * *` : '0 0 * * *'
 }

@@ -85,6 +85,7 @@ describe('the bundle', () => {
       ARCO_API_PUBLIC: 'true',
       TIDEMARK_REBUILD_CHUNK_EVENTS: '500',
       TIDEMARK_REBUILD_CALL_EVENTS: '500',
+      TIDEMARK_HEALTH_RECOVER: 'true',
     })
     expect(settings).not.toContain('compatibility_flags')
   })
