@@ -310,6 +310,14 @@ describe('the lock, locks-and-fencing.md 6.3', () => {
     expect(bench.json(LOCK)).toEqual(lease(41, 60_000))
   })
 
+  test('LK-18: a deadline below that budget still leaves time to say who holds it', async () => {
+    bench.write(LOCK, JSON.stringify(lease(41, 60_000)))
+    const hurried = compactorBench({ store: bench.store, compactor: { deadline_ms: 4_000 } })
+    const before_ms = hurried.service.clock.now_ms
+    expectProblem(await hurried.compact({ event_paths }), { reason: 'lock_held' })
+    expect(hurried.service.clock.now_ms - before_ms).toBeLessThanOrEqual(2_500)
+  })
+
   test('LK-18: whoever waits long enough takes it over, and goes on from what is visible then', async () => {
     bench.write(LOCK, JSON.stringify(lease(41, 3_000)))
     const { status, body } = await bench.compact({ event_paths })
