@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { encodeEvent } from '../../lib/protocol/orchestration/events/encode.ts'
 import { eventPath } from '../../lib/protocol/orchestration/paths.ts'
 import { fsStore } from '../../lib/store/fs.ts'
@@ -28,10 +28,6 @@ beforeAll(async () => {
     ARCO_TENANT_ID: scope.tenant,
     ARCO_WORKSPACE_ID: scope.workspace,
   })
-  afterAll(async () => {
-    await server.stop('SIGKILL')
-    rmSync(folder, { recursive: true, force: true })
-  })
   const blocks = BLOCKS.map((code) => code.replace('http://127.0.0.1:8787', server.base))
   const env = {
     GCLOUD_STAND_IN_FOLDER: folder,
@@ -40,6 +36,10 @@ beforeAll(async () => {
     ARCO_WORKSPACE_ID: scope.workspace,
   }
   printed = (await runBlocks(blocks, { env })).blocks
+  return async () => {
+    await server.stop('SIGKILL')
+    rmSync(folder, { recursive: true, force: true })
+  }
 }, 60_000)
 
 function answerOf(command: string): unknown {
