@@ -270,7 +270,9 @@ describe('strings', () => {
     ['\\u2028\\/', '\u2028/'],
     ['\ufeff', '\ufeff'],
   ])('events.md 2.1: %j is a string', (json, value) => {
-    expect(decodeEvent(bytesOf(having(TRIGGER, '"run_id":"r1"', `"run_id":"${json}"`))).data).toMatchObject({ run_id: value })
+    expect(decodeEvent(bytesOf(having(TRIGGER, '"run_id":"r1"', `"run_id":"${json}"`))).data).toMatchObject({
+      run_id: value,
+    })
   })
 
   test.each([
