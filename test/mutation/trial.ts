@@ -4,6 +4,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { registerHooks } from 'node:module'
+import type { LoadHookSync, ResolveHookSync } from 'node:module'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import fc from 'fast-check'
@@ -86,8 +87,8 @@ function mutated(): { mutants: Mutant[]; texts: Map<string, string> } {
  * under a query of its own.
  */
 function resolveInWorld(
-  ...[specifier, context, next]: Parameters<import('node:module').ResolveHookSync>
-): ReturnType<import('node:module').ResolveHookSync> {
+  ...[specifier, context, next]: Parameters<ResolveHookSync>
+): ReturnType<ResolveHookSync> {
   if (specifier === 'vitest' && context.parentURL?.includes('.test.ts') === true)
     return { url: pathToFileURL(join(import.meta.dirname, 'runner.ts')).href, shortCircuit: true }
   const found = next(specifier, context)
@@ -97,9 +98,7 @@ function resolveInWorld(
   return { ...found, url: `${found.url}${world}` }
 }
 
-function loadMutated(
-  ...[url, context, next]: Parameters<import('node:module').LoadHookSync>
-): ReturnType<import('node:module').LoadHookSync> {
+function loadMutated(...[url, context, next]: Parameters<LoadHookSync>): ReturnType<LoadHookSync> {
   const text = texts.get(url.replace(/\?.*$/, ''))
   if (text === undefined) return next(url, context)
   return { format: 'module-typescript', source: text, shortCircuit: true }
