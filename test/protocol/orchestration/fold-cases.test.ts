@@ -241,7 +241,7 @@ describe('the catalog', () => {
     fc.assert(
       fc.property(steps, (chosen) => {
         const events = chosen.map(({ kind, task, id }, index) =>
-          event(100 + index, (kinds[kind] ?? start)('r', keys[task] ?? 'a'), { id: idAt(id) }),
+          event(100 + index, (kinds[kind] ?? start)('r', keys[task] ?? 'a'), { id: ulidAt(START_MS + 3500, id) }),
         )
         const started = keys.map((key, index) => event(3 + index, start('r', key)))
         expectModel([event(1, trigger('r')), event(2, plan('r', keys)), ...started, ...events])
