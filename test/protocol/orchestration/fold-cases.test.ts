@@ -241,7 +241,9 @@ describe('the catalog', () => {
     fc.assert(
       fc.property(steps, (chosen) => {
         const events = chosen.map(({ kind, task, id }, index) =>
-          event(100 + index, (kinds[kind] ?? start)('r', keys[task] ?? 'a'), { id: ulidAt(START_MS + 3500, id) }),
+          event(100 + index, (kinds[kind] ?? start)('r', keys[task] ?? 'a'), {
+            id: ulidAt(START_MS + 3500, id),
+          }),
         )
         const started = keys.map((key, index) => event(3 + index, start('r', key)))
         expectModel([event(1, trigger('r')), event(2, plan('r', keys)), ...started, ...events])
@@ -275,11 +277,14 @@ describe('the catalog', () => {
 describe('completions', () => {
   const visibility = { published_at: 5n, publish_error: 'late' } as const
 
-  function finishedFrom(row: Partial<TaskRow>): TaskRow | undefined {
+  function finishedFrom(
+    row: Partial<TaskRow>,
+    outcome: Payload<'task_finished'>['outcome'] = 'succeeded',
+  ): TaskRow | undefined {
     const started = takeDelta(folded([event(1, plan('r', ['a'])), event(2, start('r', 'a'))]))
     const tasks = (started.rows.tasks ?? []).map((task) => ({ ...task, ...row }))
     const state = loadState(UNDERSTAND, [{ rows: { ...started.rows, tasks }, deletions: {} }])
-    fold(state, event(3, finish('r', 'a')))
+    fold(state, event(3, { ...finish('r', 'a'), outcome }))
     return allRows(state, 'tasks')[0]
   }
 
@@ -288,6 +293,23 @@ describe('completions', () => {
     expect([kept?.state, kept?.published_at, kept?.publish_error]).toEqual(['SUCCEEDED', 5n, 'late'])
     const cleared = finishedFrom({ output_visibility_state: null, ...visibility })
     expect([cleared?.state, cleared?.published_at, cleared?.publish_error]).toEqual(['SUCCEEDED', null, null])
+  })
+
+  test('fold.md 5.6: any other end clears all that is known of a visibility', () => {
+    for (const [outcome, state] of [
+      ['failed', 'RETRY_WAIT'],
+      ['skipped', 'SKIPPED'],
+      ['cancelled', 'CANCELLED'],
+    ] as const) {
+      const task = finishedFrom({ output_visibility_state: 'VISIBLE', ...visibility }, outcome)
+      const { output_visibility_state, published_at, publish_error } = task ?? {}
+      expect([task?.state, output_visibility_state, published_at, publish_error]).toEqual([
+        state,
+        null,
+        null,
+        null,
+      ])
+    }
   })
 })
 
