@@ -25,7 +25,7 @@ const ROUNDS_MAX = 100_000
 const ENTRIES = /^(fold|loadState|replayFold|takeDelta|allRows|rebuildGraphs)$/
 
 /** The cheapest first. */
-const FILES = ['fold-cases', 'fold-model', 'vectors', 'fold-batches'].map(
+const FILES = ['fold-cases', 'fold-model', 'vectors', 'fold-invariants', 'fold-batches'].map(
   (name) => `${TESTS}/${name}.test.ts`,
 )
 

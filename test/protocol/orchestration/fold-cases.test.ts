@@ -13,8 +13,9 @@ import {
 } from '../../../lib/protocol/orchestration/fold/deadlines.ts'
 import { fold } from '../../../lib/protocol/orchestration/fold/fold.ts'
 import { allRows, loadState, replayFold, takeDelta } from '../../../lib/protocol/orchestration/fold/layers.ts'
+import type { Layer } from '../../../lib/protocol/orchestration/fold/layers.ts'
 import type { BackfillRow } from '../../../lib/protocol/orchestration/tables/backfills.ts'
-import type { TaskRow } from '../../../lib/protocol/orchestration/tables/runs.ts'
+import type { DependencyRow, TaskRow } from '../../../lib/protocol/orchestration/tables/runs.ts'
 import { BACKFILL_STATES } from '../../../lib/protocol/orchestration/tables/values.ts'
 import { ulidAt } from '../../support/fold-histories.ts'
 import { EMIT, folded, SECRET, UNDERSTAND } from '../../support/fold-laws.ts'
@@ -313,6 +314,102 @@ describe('completions', () => {
   })
 })
 
+describe('dependencies', () => {
+  /** A run whose task `a` runs and `b` waits for it, with its rows changed as a reader of odd layers may find them. */
+  function loadedWith(change: (layer: Layer) => Layer['rows']) {
+    const layer = takeDelta(
+      folded([event(1, trigger('r')), event(2, plan('r', ['a'])), event(3, start('r', 'a'))]),
+    )
+    return loadState(UNDERSTAND, [{ rows: change(layer), deletions: {} }])
+  }
+
+  const edge: DependencyRow = {
+    run_id: 'r',
+    upstream_task_key: 'a',
+    downstream_task_key: 'b',
+    satisfied: true,
+    resolution: 'SUCCESS',
+    satisfied_at: 1n,
+    satisfying_attempt: 1,
+    row_version: idAt(2),
+  }
+
+  const waiting = ({ rows }: Layer): Layer['rows'] => {
+    const [task] = rows.tasks ?? []
+    if (task === undefined) throw new Error('expected a task')
+    const b: TaskRow = { ...task, task_key: 'b', state: 'BLOCKED', deps_total: 2, deps_satisfied_count: 1 }
+    return { ...rows, tasks: [task, b], dep_satisfaction: [edge] }
+  }
+
+  test('fold.md 4.7: an edge that is satisfied already is not counted again', () => {
+    const state = loadedWith(waiting)
+    fold(state, event(4, finish('r', 'a')))
+    const b = allRows(state, 'tasks').find((task) => task.task_key === 'b')
+    expect([b?.state, b?.deps_satisfied_count]).toEqual(['BLOCKED', 1])
+  })
+
+  test('fold.md 4.8: an edge that is satisfied already is not any more when its task is cancelled', () => {
+    const state = loadedWith(waiting)
+    fold(state, event(4, { ...finish('r', 'a'), outcome: 'cancelled' }))
+    const [after] = allRows(state, 'dep_satisfaction')
+    expect([after?.satisfied, after?.resolution, after?.satisfying_attempt]).toEqual([
+      false,
+      'CANCELLED',
+      null,
+    ])
+  })
+
+  test('fold.md 4.7, 4.8: an edge to a task that is not there resolves and that is all', () => {
+    const unresolved: DependencyRow = {
+      ...edge,
+      satisfied: false,
+      resolution: null,
+      satisfied_at: null,
+      satisfying_attempt: null,
+    }
+    for (const [outcome, resolution] of [
+      ['succeeded', 'SUCCESS'],
+      ['skipped', 'SKIPPED'],
+    ] as const) {
+      const state = loadedWith(({ rows }) => ({ ...rows, dep_satisfaction: [unresolved] }))
+      fold(state, event(4, { ...finish('r', 'a'), outcome }))
+      expect(allRows(state, 'dep_satisfaction').map((row) => row.resolution)).toEqual([resolution])
+      expect(allRows(state, 'tasks').map((row) => row.task_key)).toEqual(['a'])
+    }
+  })
+})
+
+describe('dispatches', () => {
+  const request = (attempt: number) =>
+    ({
+      type: 'dispatch_requested',
+      ...attemptOf('r', 'a'),
+      attempt,
+      worker_queue: 'q',
+      dispatch_id: `d${attempt}`,
+    }) as const
+
+  test('fold.md 5.9: a newer attempt is dispatched even under the id of the one before', () => {
+    const failed = { ...finish('r', 'a'), outcome: 'failed' } as const
+    const begun = [event(1, plan('r', ['a'])), event(2, request(1))]
+    for (const before of [begun, [...begun, event(3, start('r', 'a')), event(4, failed)]]) {
+      const state = folded(before)
+      fold(state, event(9, request(2)))
+      const [task] = allRows(state, 'tasks')
+      expect([task?.state, task?.attempt, task?.attempt_id]).toEqual(['DISPATCHED', 2, 'a1'])
+    }
+  })
+})
+
+describe('memory', () => {
+  test('P20: a refused event leaves nothing behind, not even the place of its key', () => {
+    const state = loadState(EMIT)
+    for (let at = 1; at < 100; at += 1) expect(fold(state, event(at, heartbeat('r', 'a')))).toBe('no_effect')
+    expect(state.rows.idempotency_keys.ungrouped.size).toBe(0)
+    expect(takeDelta(state)).toEqual({ rows: {}, deletions: {} })
+  })
+})
+
 describe('retention', () => {
   test('fold.md 10.4: what is due comes in the order of time, before 1970 too', () => {
     fc.assert(
@@ -422,6 +519,29 @@ describe('retention', () => {
       run_key_index: 1,
       run_key_conflicts: 1,
     })
+  })
+
+  test('fold.md 10.4: the age of a run whose version has no time is that of its end, else of its beginning', () => {
+    const cancel = { type: 'run_cancel_requested', run_id: 'r', reason: null, requested_by: 'u' } as const
+    const day = (days: number): number => START_MS + days * DAY_MS
+    const ended = [
+      event(1, trigger('r'), { id: 'evt_1', at_ms: day(0) }),
+      event(2, cancel, { id: 'evt_2', at_ms: day(4) }),
+    ]
+    const endless = [
+      event(1, plan('r', ['a']), { id: 'evt_1', at_ms: day(0) }),
+      event(2, cancel, { id: 'evt_2', at_ms: day(1) }),
+      event(3, trigger('r'), { id: 'evt_3', at_ms: day(4) }),
+    ]
+    for (const events of [ended, endless]) {
+      const state = folded(events, EMIT)
+      const at = (ms: number): number => {
+        fold(state, { ...event(9, cancel, { id: ulidAt(ms, 0) }), data: { type: 'unknown' } })
+        return allRows(state, 'runs').length
+      }
+      expect([at(day(6)), at(day(9)), at(day(9) + 1)]).toEqual([1, 1, 0])
+      expect([...state.rows.tasks.groups.keys()]).toEqual([''])
+    }
   })
 })
 
