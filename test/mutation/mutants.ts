@@ -60,6 +60,8 @@ interface Change {
   /** Statements are left out, expressions replaced. */
   readonly is_statement: boolean
   readonly within: string
+  /** Of an object, the member that the replacement lacks. */
+  readonly left_out?: Node
 }
 
 const OPERATORS: Readonly<Record<string, readonly string[]>> = {
@@ -104,14 +106,14 @@ export function mutate(
   const program = parseAst(text, { lang: 'ts' }) as unknown as Node
   const walk = new Walk(text, options.only)
   walk.visit(program, '')
-  const mutants = walk.changes.map(({ kind, at, replacement, within }, index) => ({
+  const mutants = walk.changes.map(({ kind, at, replacement, within, left_out = at }, index) => ({
     id: options.first + index,
     file,
     kind,
     within,
-    line: text.slice(0, at.start).split('\n').length,
-    original: text.slice(at.start, at.end),
-    replacement,
+    line: text.slice(0, left_out.start).split('\n').length,
+    original: text.slice(left_out.start, left_out.end),
+    replacement: left_out === at ? replacement : '',
   }))
   const edits = [...roundsOf(walk, options.entries), ...editsOf(walk.changes, options.first)]
   return { mutants, text: applied(text, edits) }
@@ -232,7 +234,15 @@ class Walk {
     if (!properties.some((property) => property.type === 'SpreadElement')) return
     for (const [index, property] of properties.entries()) {
       const rest = properties.filter((_, other) => other !== index).map((each) => this.source(each))
-      if (property.type === 'Property') this.add('member', node, within, `{ ${rest.join(', ')} }`)
+      if (property.type === 'Property')
+        this.changes.push({
+          kind: 'member',
+          at: node,
+          within,
+          replacement: `{ ${rest.join(', ')} }`,
+          is_statement: false,
+          left_out: property,
+        })
     }
   }
 
