@@ -153,10 +153,12 @@ function* swapPointer(
     if (result.outcome === 'ok') return { stored: { ...result, bytes }, is_head: true }
     may_have_landed ||= result.outcome !== 'no_effect'
     const seen = yield* lookAt(may_have_landed)
-    if (seen !== null && sameBytes(seen.bytes, bytes)) return { stored: seen, is_head: true }
-    if (result.outcome === 'precondition_failed' || !sameStored(previous, seen)) {
+    const is_head = seen !== null && sameBytes(seen.bytes, bytes)
+    if (is_head && isVisible === null) return { stored: seen, is_head }
+    if (is_head || result.outcome === 'precondition_failed' || !sameStored(previous, seen)) {
       if (seen === null || isVisible === null) return null
-      return (yield* isStillVisible(seen, isVisible)) ? { stored: seen, is_head: false } : null
+      // Equal pointers are not enough: what they name may have been collected and written by somebody else.
+      return (yield* isStillVisible(seen, isVisible)) ? { stored: seen, is_head } : null
     }
     if (sent > RESENDS_MAX && may_have_landed) throw outcomeUnknown()
     yield* beforeResend([result], sent)

@@ -239,9 +239,11 @@ function nextAfter(
 
 type Outcome = Pick<Revision, 'manifest' | 'pointer_token' | 'published'>
 
-/** Write the base once, and publish it from a fresh head as often as another publisher is faster. */
+/**
+ * Write the base and publish it, from a fresh head as often as another publisher is faster. Every attempt writes all of
+ * it anew: a collector that touched the pointer may be about to remove what the attempt before has written (Q8).
+ */
 function* publishBase(it: Rebuild, first: Head, state: FoldState, draft: Draft): Protocol<Outcome> {
-  let base: BaseSnapshot | null = null
   let head = first
   for (const [attempt, pause_ms] of ATTEMPT_PAUSES_MS.entries()) {
     if (attempt > 0) {
@@ -252,8 +254,9 @@ function* publishBase(it: Rebuild, first: Head, state: FoldState, draft: Draft):
     if (head.manifest !== null && (yield* isVisible(it, head.manifest, state, draft))) {
       return { manifest: head.manifest, pointer_token: head.stored?.token ?? null, published: false }
     }
-    base ??= yield* writeBase(state, draft.mode, it.session)
-    const result = yield* publishAbove(it, head, nextAfter(it, head, draft, base))
+    const base = yield* writeBase(state, draft.mode, it.session)
+    const revision_ulid = yield* ulid()
+    const result = yield* publishAbove(it, head, nextAfter(it, head, { ...draft, revision_ulid }, base))
     if (result !== null) return { ...result, published: true }
   }
   throw new Refused({
