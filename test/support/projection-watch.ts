@@ -55,6 +55,11 @@ export class ProjectionWatch {
     },
   })
 
+  /** What was there before was damaged: nothing has to follow from it. */
+  forget(): void {
+    this.heads.length = 0
+  }
+
   /** P1, P12, P19: what readers resolve now is all there, byte for byte. */
   checkReachable(): void {
     const { manifest } = this.#seenHead()
