@@ -7,12 +7,14 @@ import fc from 'fast-check'
 import { parquetMetadata, type SchemaElement } from 'hyparquet'
 import { parquetWriteBuffer } from 'hyparquet-writer'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { cellWriter, type Cell } from '../../../../lib/protocol/orchestration/projection/cells.ts'
 import { decodeTable, encodeTable } from '../../../../lib/protocol/orchestration/projection/table-file.ts'
 import { sortedByKey } from '../../../../lib/protocol/orchestration/fold/rows.ts'
 import { TABLE_NAMES, tableNamed, type TableName } from '../../../../lib/protocol/orchestration/tables/all.ts'
 import { StoredObjectError } from '../../../../lib/protocol/stored-error.ts'
 import { TASK_STATES } from '../../../../lib/protocol/orchestration/tables/values.ts'
 import { isObjectCorrupt } from '../../../support/projection-world.ts'
+import { PARQUET_READERS, readByOthers, whyNoParquetReaders } from '../../../support/parquet-readers.ts'
 import { rowsOf } from '../../../support/table-rows.ts'
 import { GOLDEN_HASHES } from './golden-hashes.ts'
 
@@ -150,6 +152,51 @@ describe('DuckDB reads what we write, cell by cell', () => {
     const seen = reader.getRows().map((row) => row.filter((_, at) => plain[at]))
     expect(seen).toEqual(rows.map((row) => cells(row).filter((_, at) => plain[at])))
   })
+})
+
+describe('interop G14: others read what we write, cell by cell', () => {
+  const missing = whyNoParquetReaders()
+  const TYPES = { Utf8: 'string', UInt32: 'uint32', Int64: 'int64', Boolean: 'bool' } as const
+  let folder: string
+  let seen: Awaited<ReturnType<typeof readByOthers>>
+
+  beforeAll(async () => {
+    if (missing !== null) return
+    folder = mkdtempSync(join(tmpdir(), 'tidemark-parquet-'))
+    const files = sizes.map(({ name, count }) => {
+      const file = join(folder, `${name}-${count}.parquet`)
+      writeFileSync(file, encodeTable(name, rowsOf(name, count)))
+      return [`${name}-${count}`, file] as const
+    })
+    seen = await readByOthers(Object.fromEntries(files))
+  }, 60_000)
+
+  afterAll(() => {
+    if (missing === null) rmSync(folder, { recursive: true })
+  })
+
+  describe.skipIf(missing !== null).each(PARQUET_READERS)('%s', (reader) => {
+    test.each(sizes)('$name with $count rows', ({ name, count }) => {
+      const columns = tableNamed(name).columns
+      const file = seen[reader][`${name}-${count}`]
+      expect(file?.columns).toEqual(
+        Object.entries(columns).map(([column, { stored, nullable }]) => [column, TYPES[stored], nullable]),
+      )
+      const rows = sortedByKey(tableNamed(name), rowsOf(name, count))
+      const cells = rows.map((row) =>
+        Object.entries(columns).map(([column, description]) =>
+          asOthersSee(
+            cellWriter(`${name}.${column}`, description)((row as unknown as Record<string, unknown>)[column]),
+          ),
+        ),
+      )
+      expect(file?.rows).toEqual(cells)
+    })
+  })
+
+  function asOthersSee(cell: Cell): string | boolean | null {
+    return typeof cell === 'number' || typeof cell === 'bigint' ? String(cell) : cell
+  }
 })
 
 describe('projections.md 8: what older and other writers left', () => {
