@@ -9,6 +9,9 @@
  *       artifact
  *     table-file, cells,           rows <-> Parquet bytes
  *       parquet-reader,
+ *       parquet-pages,
+ *       thrift-bounds,
+ *       parquet-error,
  *       legacy-event-type
  *     deletions, quarantine,       the other parts of a revision: keys that are gone, events left out, which events
  *       witness                    it came from
