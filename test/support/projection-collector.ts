@@ -11,9 +11,6 @@ import { MANIFEST, type Manifest } from '../../lib/protocol/orchestration/projec
 import { POINTER } from '../../lib/protocol/orchestration/projection/pointer.ts'
 import type { World } from './projection-world.ts'
 
-/** How old an object has to be, by the store's clock, ms. */
-const QUARANTINE_MS = 3_600_000
-
 /** What is collected, below `state/orchestration/`. */
 const COLLECTED = /^state\/orchestration\/(manifests|l0|base)\//
 
@@ -30,15 +27,15 @@ export interface Collector {
   sweep(candidates: readonly string[]): Promise<void>
 }
 
-/** A collector of a world's bucket. */
-export function collectorOf(world: World): Collector {
+/** A collector of a world's bucket. `quarantine_ms`: how old an object has to be, by the store's clock. */
+export function collectorOf(world: World, quarantine_ms = 3_600_000): Collector {
   const { store, prefix, protocol } = world
   const collector: Collector = {
     async list() {
       const paths = [...store.dump().keys()]
         .map((key) => key.slice(prefix.length))
         .filter((path) => COLLECTED.test(path))
-      return paths.filter((path) => ageOf(world, path) >= QUARANTINE_MS).toSorted(compareKeys)
+      return paths.filter((path) => ageOf(world, path) >= quarantine_ms).toSorted(compareKeys)
     },
     async touch() {
       return (await world.run(protocol.touch(await world.run(protocol.readHead())))) !== null

@@ -4,6 +4,7 @@ import { readHead } from '../../lib/protocol/orchestration/projection/head.ts'
 import { touch } from '../../lib/protocol/orchestration/projection/publish.ts'
 import { readProjection } from '../../lib/protocol/orchestration/projection/read.ts'
 import { rebuild } from '../../lib/protocol/orchestration/projection/rebuild.ts'
+import { StoreError } from '../../lib/store/types.ts'
 import { withMutant, type SourceEdit } from './mutant.ts'
 
 /** What a world of the projection needs of `lib/`. */
@@ -13,10 +14,12 @@ export interface ProjectionProtocol {
   readonly readProjection: typeof readProjection
   readonly readHead: typeof readHead
   readonly touch: typeof touch
+  /** The generators tell it by `instanceof`. */
+  readonly StoreError: typeof StoreError
 }
 
 /** The code that ships. */
-export const SHIPPED: ProjectionProtocol = { compact, rebuild, readProjection, readHead, touch }
+export const SHIPPED: ProjectionProtocol = { compact, rebuild, readProjection, readHead, touch, StoreError }
 
 /** A change of one file of the projection engine; `find` matches exactly once. */
 export interface WrongVariant {
@@ -34,6 +37,7 @@ export async function withWrongVariant<T>(
     const modules = ['compact', 'head', 'publish', 'read', 'rebuild'].map(async (name) =>
       load<Partial<ProjectionProtocol>>(`protocol/orchestration/projection/${name}.ts`),
     )
+    modules.push(load('store/types.ts'))
     return use(Object.assign({}, ...(await Promise.all(modules))) as ProjectionProtocol)
   })
 }

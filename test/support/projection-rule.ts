@@ -18,8 +18,13 @@ export interface Lab {
   world(options?: WatchedOptions): WatchedWorld
 }
 
-/** As for any world; `may_regress` when a rebuild is told to go back behind the watermark. */
-export type WatchedOptions = WorldOptions & { readonly may_regress?: boolean }
+/** As for any world. */
+export type WatchedOptions = WorldOptions & {
+  /** A rebuild is told to go back behind the watermark. */
+  readonly may_regress?: boolean
+  /** Of another process on the same bucket: both write under one pair of eyes. */
+  readonly watch?: ProjectionWatch
+}
 
 /** A rule and what breaks it. */
 export interface ProjectionRule {
@@ -55,7 +60,8 @@ function labOf(protocol: ProjectionProtocol): Lab {
 export function watchedWorld(options: WatchedOptions = {}): WatchedWorld {
   const store = options.store ?? memoryStore()
   const prefix = scopePrefix(options.scope ?? { tenant: 'acme', workspace: 'prod' })
-  const watch = new ProjectionWatch(store, prefix, { may_regress: options.may_regress ?? false })
+  const watch =
+    options.watch ?? new ProjectionWatch(store, prefix, { may_regress: options.may_regress ?? false })
   const world = projectionWorld({
     ...options,
     store,

@@ -84,7 +84,7 @@ export function projectionWorld(options: WorldOptions = {}): World {
       now: () => clock.now_ms,
       monotonic: () => clock.now_ms,
       sleep: async (ms) => {
-        clock.now_ms += ms
+        clock.now_ms += Math.ceil(ms)
       },
       random: () => 0.5,
       ulid: ulidSequence(() => clock.now_ms),

@@ -174,13 +174,11 @@ function* foldChunk(it: Rebuild, state: FoldState, from: number, to: number): Pr
   const quarantined: RefusedEvent[] = []
   for (let at = from; at < to; at += settings.reads_max) {
     yield* keepAlive(session.authority)
-    const loaded = yield* readEvents(
-      list.events.paths(at, Math.min(at + settings.reads_max, to)),
-      settings.scope,
-    )
+    const end = Math.min(at + settings.reads_max, to)
+    const loaded = yield* readEvents(list.events.paths(at, end), settings.scope)
     const refused = loaded.flatMap((each) => (each.ok ? [] : [each.refused]))
     const bad = request.quarantine ? refused.filter(({ reason }) => reason !== 'event_invalid') : refused
-    if (bad.length > 0) yield* refuseTogether(it, bad, at + settings.reads_max)
+    if (bad.length > 0) yield* refuseTogether(it, bad, end)
     quarantined.push(...refused)
     for (const each of loaded) if (each.ok) counts[fold(state, atStoredPrecision(each.loaded.event))] += 1
   }
