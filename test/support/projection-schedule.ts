@@ -206,7 +206,8 @@ async function quiesce(bucket: Bucket): Promise<void> {
   for (const land of bucket.late) await land()
   await bucket.check()
   const { store, first, paths } = bucket
-  const world = watchedWorld({ store, watch: first.watch, now_ms: WORLD_START_MS + 86_400_000 })
+  const { protocol, watch } = first
+  const world = watchedWorld({ store, protocol, watch, now_ms: WORLD_START_MS + 86_400_000 })
   folded(await world.compact(paths))
   await bucket.check()
   const rows = await world.rows()
