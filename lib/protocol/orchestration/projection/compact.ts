@@ -61,7 +61,14 @@ function* compactOrThrow(settings: ProjectionSettings, request: CompactRequest):
   const paths = [...new Set(request.event_paths)]
   refuseBadPaths(paths)
   return yield* underLock(settings, 'compact', request.fencing_token, function* (authority, readHead) {
-    const session: Session = { settings, authority, dry_run: false, cache: new Map(), carried: null }
+    const session: Session = {
+      settings,
+      authority,
+      dry_run: false,
+      cache: new Map(),
+      unwritten: [],
+      carried: null,
+    }
     const reading = loadBatch(paths, settings, { quarantine: false, beforeRead: () => keepAlive(authority) })
     const [head, { events }] = yield* together(readHead(), reading)
     const tally = emptyTally()

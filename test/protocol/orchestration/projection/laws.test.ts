@@ -228,3 +228,49 @@ describe('increments', () => {
     }),
   )
 })
+
+describe('a dry run', () => {
+  const tombstones = fc.constantFrom('emit', 'understand' as const)
+  const mode = fc.constantFrom('incremental', 'full' as const)
+  test(
+    'RB-10: says what the same call then does, and writes nothing',
+    LONG,
+    forAll(
+      fc.tuple(hours, fc.nat(8), fc.integer({ min: 1, max: 5 }), tombstones, mode),
+      0.1,
+      async ([events, visible, chunk_events, how, which]) => {
+        const world = worldOf({ chunk_events, tombstones: how })
+        const paths = world.append(events)
+        folded(await world.compact(paths.slice(0, visible)))
+        const rebuild_manifest_path = world.list(paths)
+        const request = { mode: which, rebuild_manifest_path }
+        const before = world.store.dump()
+        const said = folded(await world.rebuild([], { ...request, dry_run: true }))
+        expect(withoutLists(world.store.dump())).toEqual(withoutLists(before))
+        const [head] = world.pointer() === null ? [] : world.watch.chain()
+        expect(said.manifest_revision).toBe(head?.revision_ulid)
+        const done = folded(await world.rebuild([], request))
+        const told = ({
+          accounting,
+          events_processed,
+          watermark_before,
+          watermark_after,
+          remaining,
+        }: Folded) => ({
+          accounting,
+          events_processed,
+          watermark_before,
+          watermark_after,
+          remaining,
+        })
+        expect(told(said)).toEqual(told(done))
+        expect([said.dry_run, said.revisions]).toEqual([true, 0])
+      },
+    ),
+  )
+})
+
+/** Every call of a world stores a list, also one that is not used. */
+function withoutLists(objects: ReadonlyMap<string, Uint8Array>): [string, Uint8Array][] {
+  return [...objects].filter(([key]) => !key.includes('/rebuilds/list-'))
+}
