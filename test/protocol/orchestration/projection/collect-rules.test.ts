@@ -1,6 +1,7 @@
 /** Q8 of spec/correctness.md, and X10: a collector between the steps of a publisher, in both orders. */
 import { describe, expect, test } from 'vitest'
 import { memoryStore } from '../../../../lib/store/memory.ts'
+import { dumpState } from '../../../support/projection.ts'
 import { collectorOf } from '../../../support/projection-collector.ts'
 import { eventsAt } from '../../../support/projection-events.ts'
 import { projectionRule, watchedWorld, type WatchedWorld } from '../../../support/projection-rule.ts'
@@ -14,6 +15,12 @@ import {
 import { folded } from '../../../support/projection-world.ts'
 import { Stepped } from '../../../support/stepper.ts'
 
+/** A store with a clock of its own, and tokens that repeat when bytes do. */
+function server() {
+  const clock = { now_ms: Date.UTC(2026, 1, 21, 12) }
+  return { clock, store: memoryStore({ clock: () => clock.now_ms, tokens: 'content' }) }
+}
+
 describe('Q8: collecting what nobody names', () => {
   /** A publisher that has written its manifest and stalls; a collector that finds it as an orphan. */
   async function stalled(world: WatchedWorld) {
@@ -22,11 +29,6 @@ describe('Q8: collecting what nobody names', () => {
     const publisher = await compacting(world, [two])
     await publisher.run('put pointer')
     return { publisher, two, three }
-  }
-
-  const server = () => {
-    const clock = { now_ms: Date.UTC(2026, 1, 21, 12) }
-    return { clock, store: memoryStore({ clock: () => clock.now_ms, tokens: 'content' }) }
   }
 
   for (const order of ['the collector deletes first', 'the publisher is first'] as const) {
@@ -139,4 +141,38 @@ describe('Q8: collecting what nobody names', () => {
     await late.run()
     expect(late.result).toBe(null)
   })
+})
+
+test('P11, P19: a reader sees one whole revision, whatever is published, merged and collected between its reads', async () => {
+  const prepare = async () => {
+    const { store, clock } = server()
+    const world = watchedWorld({ store })
+    const paths = world.append(eventsAt(1, 4))
+    folded(await world.compact(paths.slice(0, 1)))
+    folded(await world.compact(paths.slice(1, 2)))
+    const reader = await Stepped.start(world.protocol.readProjection(world.settings), world.env)
+    return { world, clock, reader, late: paths.slice(2) }
+  }
+  const { reader: undisturbed } = await prepare()
+  let reads = 0
+  for (; undisturbed.pending.length > 0; reads++) await undisturbed.step(undisturbed.pending[0])
+  expect(reads).toBeGreaterThan(5)
+
+  for (let before = 0; before <= reads; before++) {
+    const { world, clock, reader, late } = await prepare()
+    for (let done = 0; done < before; done++) await reader.step(reader.pending[0])
+    world.clock.now_ms += 2 * 3_600_000
+    clock.now_ms += 2 * 3_600_000
+    // The deltas are old enough for a merge: every artifact that the reader wants is out of use now.
+    expect(folded(await world.compact(late)).merged_to_base).toBe(true)
+    const collector = collectorOf(world)
+    const candidates = await collector.list()
+    await collector.touch()
+    await collector.sweep(candidates)
+    await reader.run()
+    const seen = reader.result
+    if (seen?.ok !== true) throw new Error(`after ${before} reads: ${JSON.stringify(seen)}`)
+    const runs = (dumpState(seen.state)['runs'] ?? []).map(([key]) => key)
+    expect(runs).toEqual(before === 0 ? ['run-1', 'run-2', 'run-3'] : ['run-1', 'run-2'])
+  }
 })

@@ -1,10 +1,13 @@
 /** How often compact and rebuild wait for the store, one operation after another (PROTOCOL.md, "What it costs"). */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { memoryStore } from '../../../../lib/store/memory.ts'
 import { LOCK_PATH } from '../../../../lib/protocol/orchestration/paths.ts'
 import { scopedStore } from '../../../../lib/store/scoped.ts'
 import type { RebuildRequest } from '../../../../lib/protocol/orchestration/projection/rebuild.ts'
 import { eventsAt, runOfTasks } from '../../../support/projection-events.ts'
+import { REPOSITORY } from '../../../house/tools.ts'
 import { folded, projectionWorld, type World } from '../../../support/projection-world.ts'
 import { countRounds } from '../../../support/stores.ts'
 
@@ -111,4 +114,31 @@ describe('sequential rounds and operations', () => {
     )
     expect(beside).toHaveLength(1)
   })
+})
+
+test('PROTOCOL.md has these numbers', () => {
+  const document = readFileSync(join(REPOSITORY, 'PROTOCOL.md'), 'utf8')
+  const [, section = ''] = document.split('### What it costs')
+  const cells = [...section.matchAll(/^\| (.+?) \| ([0-9, a-z']+) \| ([0-9 ]+) \|$/gm)].map(
+    ([, what, rounds, requests]) => ({
+      what,
+      rounds: (rounds?.match(/[0-9]+/g) ?? []).map(Number),
+      requests: Number(requests?.replace(' ', '')),
+    }),
+  )
+  const numberOf = (events: number) =>
+    events === 1_000 ? '1 000 events' : events === 1 ? 'one event' : 'nothing'
+  const expected = ROWS.filter(({ is_fresh, fenced }) => is_fresh !== true && fenced !== true).map((row) => {
+    const fenced = ROWS.find(
+      ({ what, events, fenced: is }) => is === true && what === row.what && events === row.events,
+    )
+    const nothing = row.what === 'rebuild' ? '`/rebuild` with nothing new' : '`/compact` of nothing'
+    const what = row.mode === 'full' ? 'the same from scratch' : `\`/${row.what}\` of ${numberOf(row.events)}`
+    return {
+      what: row.events === 0 ? nothing : what,
+      rounds: [row.rounds, ...(fenced === undefined ? [] : [fenced.rounds])],
+      requests: row.requests,
+    }
+  })
+  expect(cells).toEqual(expected)
 })
