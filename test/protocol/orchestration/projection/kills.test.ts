@@ -42,6 +42,13 @@ describe.each(PUBLISHING)('$name', (publishing) => {
   const places = (puts_only: boolean): number[] =>
     it.labels.flatMap((label, at) => (!puts_only || label.startsWith('put ') ? [at] : []))
 
+  /** Puts, of the files of one layer only the first and the last: from one of them on, all of them go wrong. */
+  function edges(): number[] {
+    const isInside = (at: number): boolean =>
+      [at - 1, at, at + 1].every((near) => /^put (l0|base) /.test(it.labels[near] ?? ''))
+    return places(true).filter((at) => !isInside(at))
+  }
+
   test('P11: killed after any number of operations, the old or the new is visible, and a fresh process finishes', async () => {
     for (const at of [...places(false), it.labels.length]) {
       const world = it.world()
@@ -99,10 +106,12 @@ describe.each(PUBLISHING)('$name', (publishing) => {
     ['F1: their requests are lost', 'failBefore'],
     ['F2: their answers are lost', 'failAfter'],
     ['F11: the store is busy', 'throttle'],
+    ['F1: their requests are lost, and no read is answered', 'failBefore'],
+    ['F2: their answers are lost, and no read is answered', 'failAfter'],
   ] as const)(
     'all writes from one on go wrong, %s: the answer is true, and the next one finishes',
-    async (_, fault) => {
-      for (const at of places(true)) {
+    async (name, fault) => {
+      for (const at of edges()) {
         const world = it.world()
         const process = await it.start(world)
         await stepTo(process, at)
@@ -111,6 +120,7 @@ describe.each(PUBLISHING)('$name', (publishing) => {
           if (steps > 10_000) throw new Error('it does not end')
           const [next = ''] = process.pending
           if (next.startsWith('put ')) await process[fault](next)
+          else if (name.endsWith('no read is answered')) await process.failBefore(next)
           else await process.step(next)
         }
         const { rows } = await visibleIn(world)

@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import { ulidTime_ms } from '../../../../lib/protocol/ids.ts'
+import { eventIdOfPath } from '../../../../lib/protocol/orchestration/paths.ts'
 import type { Manifest } from '../../../../lib/protocol/orchestration/projection/manifest.ts'
 import { readProjection } from '../../../../lib/protocol/orchestration/projection/read.ts'
 import { rebuild, REBUILD_DEFAULTS } from '../../../../lib/protocol/orchestration/projection/rebuild.ts'
@@ -102,6 +104,59 @@ describe('LK-19, Q1: where an orphan snapshot stops every publish of Arco, Tidem
     expect(from_empty?.tables_after).not.toBe(undefined)
     expect(world.pointer().manifest_id).toBe('00000000000000000004')
     expect((await world.rows())['runs']?.length).toBeGreaterThan(0)
+  })
+})
+
+test('manifests.md 5: one batch from nothing: witness, range, counts and watermarks are those that Arco wrote', async () => {
+  const [each] = SCOPES.filter(({ name }) => name === 'orch-single-batch')
+  if (each === undefined) throw new Error('no workspace of one batch')
+  const world = worldOf(each, false)
+  const arco = world.json(world.pointer().manifest_path) as StoredManifest
+  forgetProjection(world)
+  folded(await world.compact(ledgerOf(world).toReversed()))
+  const ours = world.json(world.pointer().manifest_path) as StoredManifest
+  const [ours_delta, arco_delta] = [ours, arco].map(({ l0_deltas: [delta] }) => ({
+    event_range: delta?.event_range,
+    row_counts: delta?.row_counts,
+    deletion_count: delta?.deletion_count,
+    tables: Object.keys(delta?.tables ?? {}),
+  }))
+  expect(ours_delta).toEqual(arco_delta)
+  expect(ours.publication_witness).toEqual(arco.publication_witness)
+  expect(ours.l0_limits).toEqual(arco.l0_limits)
+  const { last_processed_at: _ours, ...our_watermarks } = ours.watermarks
+  const { last_processed_at: _arcos, ...arcos_watermarks } = arco.watermarks
+  expect(our_watermarks).toEqual(arcos_watermarks)
+  expect(Object.keys(ours)).toEqual(Object.keys(arco))
+})
+
+/** Members of a stored manifest that are compared. */
+interface StoredManifest {
+  readonly watermarks: Readonly<Record<string, string>>
+  readonly l0_deltas: readonly {
+    readonly event_range: object
+    readonly row_counts: object
+    readonly deletion_count: number
+    readonly tables: object
+  }[]
+  readonly l0_limits: object
+  readonly publication_witness: object
+}
+
+test('rebuild.md 7: events older than idempotency keys are kept come back, as with Arco, and are counted', async () => {
+  const [each] = SCOPES.filter(({ name }) => name === 'orch-retention')
+  if (each === undefined) throw new Error('no workspace with retention')
+  const world = worldOf(each, true)
+  const frontier_ms = ulidTime_ms(each.scope.watermarks.last_committed_event_id ?? '') ?? 0
+  const paths = ledgerOf(world)
+  const old = paths.filter(
+    (path) => (ulidTime_ms(eventIdOfPath(path) ?? '') ?? 0) < frontier_ms - 30 * 86_400_000,
+  )
+  expect(old.length).toBeGreaterThan(0)
+  expect(folded(await world.compact(paths)).accounting.older_than_idempotency_window).toBe(old.length)
+  expect(folded(await worldOf(each, true).rebuild(paths)).accounting).toMatchObject({
+    older_than_idempotency_window: 0,
+    below_floor: paths.length,
   })
 })
 
