@@ -3,9 +3,9 @@
  * on wrong variants that each check must catch.
  */
 import { describe, expect, test } from 'vitest'
-import { eventAt, eventsAt, idAt, unknownAt } from '../../../support/projection-events.ts'
+import { eventAt, eventsAt, idAt, runOfTasks, unknownAt } from '../../../support/projection-events.ts'
 import { projectionRule, watchedWorld, type WatchedWorld } from '../../../support/projection-rule.ts'
-import { LEASE_OVER_MS, rebuilding, runsOf } from '../../../support/projection-steps.ts'
+import { LEASE_OVER_MS, rebuilding, runsOf, tokenIn } from '../../../support/projection-steps.ts'
 import { folded } from '../../../support/projection-world.ts'
 
 describe('Q5: the order of ids', () => {
@@ -172,6 +172,46 @@ describe('Q10: chunks', () => {
   )
 })
 
+describe('chunks of one call', () => {
+  test('P3: one that others have published on top of is not the head any more: the next is folded onto theirs', async () => {
+    const world = watchedWorld({ settings: { chunk_events: 2 } })
+    const paths = world.append(eventsAt(1, 6))
+    const process = await rebuilding(world, { rebuild_manifest_path: world.list(paths.slice(0, 4)) })
+    await process.run('put pointer')
+    await process.failAfter('put pointer')
+    folded(await world.compact(paths.slice(4), tokenIn(world)))
+    await process.run()
+    // Event 5 is visible by now, so that events 3 and 4 lie below the watermark.
+    expect(process.result).toMatchObject({
+      ok: true,
+      revisions: 1,
+      accounting: { applied: 2, below_floor: 2 },
+      watermark_after: idAt(5),
+    })
+    expect(await runsOf(world)).toEqual(['run-1', 'run-2', 'run-5'])
+  })
+
+  test('a race that is lost in the middle is folded again from the new head, with the rows as they are there', async () => {
+    const world = watchedWorld({ settings: { chunk_events: 4 } })
+    const tasks = runOfTasks(1, 2)
+    const paths = world.append([eventAt(1), ...tasks, eventAt(6), eventAt(7)])
+    const process = await rebuilding(world, { rebuild_manifest_path: world.list(paths) })
+    await process.run('put manifest 2')
+    // A late event: it moves the head, and the watermark stays.
+    folded(await world.compact(world.append([eventAt(0)]), tokenIn(world)))
+    await process.run()
+    expect(process.result).toMatchObject({
+      ok: true,
+      remaining: 0,
+      accounting: { applied: 7, below_floor: 0 },
+    })
+    const merged = await world.rows()
+    const plain = watchedWorld()
+    folded(await plain.compact(plain.append([eventAt(0), eventAt(1), ...tasks, eventAt(6), eventAt(7)])))
+    expect(merged).toEqual(await plain.rows())
+  })
+})
+
 describe('Q11: events that do not decode', () => {
   const broken = '{"event_id": 7}'
   const withBroken = (world: WatchedWorld) => {
@@ -223,6 +263,20 @@ describe('Q11: events that do not decode', () => {
         event_count: 1,
         events: [{ path: paths[1] }],
       })
+    },
+  )
+
+  test.each(['incremental', 'full'] as const)(
+    'P9: quarantined again in mode %s, nothing is published',
+    async (mode) => {
+      const world = watchedWorld()
+      const paths = world.append(eventsAt(1, 4))
+      // The last of the list: what was left out counts for the watermark, so that nobody stops at it again.
+      world.write(paths[2] ?? '', broken)
+      const first = folded(await world.rebuild(paths, { mode, quarantine: true }))
+      expect(first).toMatchObject({ watermark_after: idAt(3), accounting: { quarantined: 1 } })
+      const again = folded(await world.rebuild(paths, { mode, quarantine: true }))
+      expect(again).toMatchObject({ revisions: 0, manifest_revision: first.manifest_revision })
     },
   )
 

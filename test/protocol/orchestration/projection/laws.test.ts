@@ -7,6 +7,8 @@ import { describe, expect, test } from 'vitest'
 import type { LedgerEvent } from '../../../../lib/protocol/orchestration/events/kinds.ts'
 import { compareEvents } from '../../../../lib/protocol/orchestration/fold/fold.ts'
 import type { Folded } from '../../../../lib/protocol/orchestration/projection/outcomes.ts'
+import { eventPath } from '../../../../lib/protocol/orchestration/paths.ts'
+import { pathProblem } from '../../../../lib/protocol/orchestration/projection/load-events.ts'
 import { atStoredPrecision } from '../../../../lib/protocol/orchestration/projection/stored-precision.ts'
 import { histories } from '../../../support/fold-histories.ts'
 import { foldBatch, loadModel, type ModelDelta } from '../../../support/model/batches.ts'
@@ -25,6 +27,13 @@ const SETTINGS = { tenant_secret: new TextEncoder().encode(SECRET), terminal_run
 const hours = histories({ length_max: 14, ids: 'ascending' })
 /** Months from the first event to the last, so that runs, evaluations and keys expire on the way. */
 const months = histories({ length_max: 14, ids: 'ascending', step_s_max: 700_000, fresh_runs: true })
+
+/** Ids of any kind, each once, that can be the name of an object. */
+const strange = histories({ length_max: 14, ids: 'any' }).map((events) => [
+  ...new Map(
+    events.filter((event) => pathProblem(eventPath(event)) === null).map((event) => [event.event_id, event]),
+  ).values(),
+])
 
 const sizes = fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 5 })
 /** For putting lists into another order: weights to sort by, and how many are listed twice. */
@@ -126,6 +135,24 @@ describe('G6: a rebuild from scratch', () => {
       const again = folded(await world.rebuild(listed, { mode: 'full' }))
       expect(again).toMatchObject({ revisions: 0, manifest_revision: first.manifest_revision })
     }),
+  )
+
+  test(
+    'P3, P7: ids that are no ULIDs, in lower case or from another time fold by their bytes like all others',
+    LONG,
+    forAll(
+      fc.tuple(strange, order, fc.integer({ min: 1, max: 5 })),
+      0.1,
+      async ([events, shuffle, chunk_events]) => {
+        const full = worldOf({ chunk_events })
+        folded(await full.rebuild(reordered(full.append(events), shuffle), { mode: 'full' }))
+        const rows = textOfDump(await full.rows())
+        expect(rows).toBe(modelOf([events], 5))
+        const chunks = worldOf({ chunk_events })
+        folded(await chunks.rebuild(reordered(chunks.append(events), shuffle)))
+        expect(textOfDump(await chunks.rows())).toBe(rows)
+      },
+    ),
   )
 
   test(
