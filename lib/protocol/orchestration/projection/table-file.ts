@@ -11,7 +11,7 @@ import type { StoredType, Table } from '../tables/columns.ts'
 import { cellReader, cellWriter } from './cells.ts'
 import { corrupt } from './documents.ts'
 import { legacyEventType } from './legacy-event-type.ts'
-import { ParquetError } from './parquet-pages.ts'
+import { ParquetError } from './parquet-error.ts'
 import { openParquet, readGroups, storedTypeOf, type ParquetFile } from './parquet-reader.ts'
 
 /** Rows of a group; fixed, so that the bytes depend on the rows alone. Cells of one group are in memory at a time. */
