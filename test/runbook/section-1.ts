@@ -1,13 +1,10 @@
 /** Section 1 of the runbook for any process that serves: pasted into bash word for word, after each crash window. */
-import { rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { WINDOWS, type Window } from '../support/crash-windows.ts'
 import { SCOPE, type CrashedTable, type Seen } from '../support/crashed-table.ts'
 import { commitKeys } from '../support/service.ts'
 import { runBlocks, type BlockResult, type ShellOptions } from '../support/shell.ts'
+import { alone } from './alone.ts'
 import { fillIn, runbookSteps } from './document.ts'
 
 /** The bucket's name in every URL. */
@@ -21,7 +18,7 @@ const COMMIT_ROUTE = '/api/v1/delta/tables/:table_id/commits'
 /** A start of servers and twelve commands, on a machine that may be busy. */
 export const HOOK_MS = 60_000
 
-/** The runbook writes its request there; two runs of the tests on one machine must not meet in it. */
+/** The runbook writes its request there. */
 const REQUEST_FILE = '/tmp/delta-commit-request.json'
 
 /** What lies in the bucket before anybody recovers (spec/coordinator.md 7.1). */
@@ -147,7 +144,7 @@ export async function pasteSection(
     '<original-staged-version>': asJsonInHereDocument(table.staged_version),
   }
   const filled = STEPS.map(({ code }) => fillIn(code, values))
-  const { blocks } = await alone(async () => runBlocks(filled, { ...options, env: gcloud }))
+  const { blocks } = await alone(REQUEST_FILE, async () => runBlocks(filled, { ...options, env: gcloud }))
   const [, inspected = NOT_RUN, replayed = NOT_RUN, verified = NOT_RUN] = blocks
   return { inspected, replayed, verified }
 }
@@ -165,18 +162,4 @@ const NOT_RUN: BlockResult = { stdout: '', code: -1 }
 /** The value that jq printed, null when it printed nothing. */
 export function jsonOf({ stdout }: BlockResult): unknown {
   return stdout === '' ? null : JSON.parse(stdout)
-}
-
-/** Hold the machine's one request file: a lock that the kernel releases, whatever happens to this process. */
-async function alone<T>(work: () => Promise<T>): Promise<T> {
-  const lock = new DatabaseSync(join(tmpdir(), `tidemark-runbook-${process.getuid?.() ?? 0}.lock`), {
-    timeout: 20_000,
-  })
-  try {
-    lock.exec('BEGIN IMMEDIATE')
-    return await work()
-  } finally {
-    rmSync(REQUEST_FILE, { force: true })
-    lock.close()
-  }
 }

@@ -1,7 +1,8 @@
-/** A bucket behind plain HTTP on a loopback port, to read from in a shell: `GET /KEY`. */
+/** A bucket behind plain HTTP on a loopback port, for a shell to read and write: `GET /KEY`, `PUT /KEY`. */
 import { once } from 'node:events'
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { buffer } from 'node:stream/consumers'
 import type { Store } from '../../lib/store/types.ts'
 
 /** A server that runs. */
@@ -10,11 +11,20 @@ export interface BucketServer {
   close(): Promise<void>
 }
 
-/** Start one. */
+/** Start one. A put replaces whatever is there, as an operator's upload does. */
 export async function serveBucket(store: Store): Promise<BucketServer> {
+  async function answer(request: IncomingMessage): Promise<{ status: number; body?: Uint8Array }> {
+    const key = decodeURIComponent(request.url ?? '').slice(1)
+    if (request.method === 'PUT') {
+      const { outcome } = await store.put(key, await buffer(request), 'none')
+      return { status: outcome === 'ok' ? 200 : 500 }
+    }
+    const object = await store.get(key)
+    return object.outcome === 'ok' ? { status: 200, body: object.bytes } : { status: 404 }
+  }
   const server = createServer((request, response) => {
-    store.get(decodeURIComponent(request.url ?? '').slice(1)).then(
-      (object) => (object.outcome === 'ok' ? response.end(object.bytes) : response.writeHead(404).end()),
+    answer(request).then(
+      ({ status, body }) => response.writeHead(status).end(body),
       () => response.writeHead(500).end(),
     )
   })
