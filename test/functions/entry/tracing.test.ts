@@ -1,6 +1,8 @@
 /** Spans over the real OTLP wire, from the process that `npm start` runs. */
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { openTracer } from '../../../functions/entry/tracing.ts'
+import { SMOKE_ENV } from '../../runtimes/smoke.ts'
+import { EVENTS } from '../../support/lambda-events.ts'
 import { otlpReceiver, type OtlpReceiver } from '../../support/otlp-receiver.ts'
 import { NODE_ENTRY, startServer, type ServerProcess } from '../../support/server-process.ts'
 import { freshId, freshPayload } from '../../support/service.ts'
@@ -75,6 +77,21 @@ test.each([
   })
   expect(staged_version).toMatch(/./)
   expect(await server.stop('SIGTERM')).toMatchObject({ code: 0 })
+})
+
+test('Lambda, which is frozen after its answer, has sent its spans by then', async () => {
+  const collector = await receiver()
+  const env = {
+    ...SMOKE_ENV,
+    ARCO_STORAGE_BUCKET: 'memory:',
+    OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint,
+  }
+  for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value)
+  onTestFinished(() => void vi.unstubAllEnvs())
+  const { handler } = await import('../../../functions/entry/lambda.ts')
+  const event = await EVENTS.url.toEvent(new Request(`${EVENTS.url.base}/health`))
+  expect(await handler(event)).toMatchObject({ statusCode: 200 })
+  expect(collector.spans().map(({ name }) => name)).toEqual(['GET /health'])
 })
 
 test.each([
