@@ -5,6 +5,7 @@
 import { Hono } from 'hono'
 import type { TableResolver } from '../lib/protocol/delta/resolve.ts'
 import type { Note } from '../lib/protocol/effects.ts'
+import { sha256Hex } from '../lib/protocol/sha256.ts'
 import type { Scope } from '../lib/store/scoped.ts'
 import { StoreError } from '../lib/store/types.ts'
 import { admit, type AdmissionRules } from './admission.ts'
@@ -23,6 +24,11 @@ import { handleRecover } from './recover.ts'
 import type * as Orchestration from './orchestration.ts'
 import { referencePage } from './reference-page.ts'
 import { handleStage } from './stage.ts'
+import { countNote, countRequest, endpointOf, methodLabel } from './metrics/count.ts'
+import { createMetrics, UNMATCHED, type AppMetrics } from './metrics/catalogue.ts'
+import { metricsHandler, NO_SUCH_ROUTE, type MetricsAccess } from './metrics.ts'
+import type { Asked, RateLimiter } from './rate-limit.ts'
+import { parentOf, requestAttributes, type Span, type Tracer } from './tracing.ts'
 import { INTERNAL, problemOfError } from './unexpected.ts'
 import { UNKNOWN_VERSION, versionHandler, type VersionInfo } from './version.ts'
 
@@ -30,6 +36,14 @@ import { UNKNOWN_VERSION, versionHandler, type VersionInfo } from './version.ts'
 export interface AppDeps extends Service, AdmissionRules {
   readonly log: AppLog
   readonly version?: VersionInfo
+  /** Where this app counts; its own counters without it. */
+  readonly metrics?: AppMetrics
+  /** Who may see them; nobody unless told. */
+  readonly metrics_access?: MetricsAccess
+  /** How often a tenant may ask; no limit without it. */
+  readonly rate_limiter?: RateLimiter
+  /** Where spans go; there are none without it. */
+  readonly tracer?: Tracer
   /** Tables of another scope than the configured one, where the credentials decide the scope. */
   resolverFor?(scope: Scope): TableResolver
 }
@@ -74,6 +88,7 @@ export function routesOf(deps: AppDeps): readonly Route[] {
     health: handleHealth,
     ready: readyHandler(deps.store, () => deps.writeRefusal?.() ?? null),
     version: versionHandler(deps.version ?? UNKNOWN_VERSION),
+    metrics: metricsHandler(deps.metrics ?? createMetrics(), deps.metrics_access ?? 'hidden'),
     openapi: async () => json(openApiDocument()),
     docs: async ({ request }) => referencePage(openApiDocument(), new URL(request.url).origin),
     index: async () => json({ service: 'tidemark', docs: '/docs', health: '/health' }),
@@ -94,8 +109,10 @@ function later(name: keyof typeof Orchestration): Handler {
   }
 }
 
-/** Make the app. It holds no state but the operations that are running. */
-export function createApp(deps: AppDeps): App {
+/** Make the app. It holds no state but the operations that are running and what is counted. */
+export function createApp(given: AppDeps): App {
+  const metrics = given.metrics ?? createMetrics()
+  const deps = { ...given, metrics }
   const hono = new Hono<{ Bindings: Bindings }>()
   const running = new Set<Promise<unknown>>()
   const routes = routesOf(deps)
@@ -140,8 +157,8 @@ export function createApp(deps: AppDeps): App {
     )
   }
   hono.notFound(async (c) =>
-    serve(deps, { ...UNROUTED, request: c.req.raw, env: c.env, route: 'unmatched' }, async (call) =>
-      refuse(call, { reason: 'route_not_found', detail: 'no such route; GET /docs lists them' }),
+    serve(deps, { ...UNROUTED, request: c.req.raw, env: c.env, route: UNMATCHED }, async (call) =>
+      refuse(call, { reason: 'route_not_found', detail: NO_SUCH_ROUTE }),
     ),
   )
   // Only what is outside of `guarded` gets here: a log that cannot be written.
@@ -168,10 +185,12 @@ export function createApp(deps: AppDeps): App {
         status: response.status,
         reason: problem.reason,
       })
+      countRequest(metrics, { ...UNPARSED, status: response.status })
       return finished(response, request_id)
     },
     async drain() {
       while (running.size > 0) await Promise.allSettled(running)
+      await deps.tracer?.flush()
     },
   }
 }
@@ -179,6 +198,9 @@ export function createApp(deps: AppDeps): App {
 function isNodeBindings(env: unknown): env is NodeBindings {
   return typeof env === 'object' && env !== null
 }
+
+/** A request that never became one. */
+const UNPARSED = { route: UNMATCHED, method: 'other', seconds: 0, facts: {} } as const
 
 /** What the runtime passes along, and where work goes that outlives its answer. */
 interface Bindings extends NodeBindings {
@@ -208,13 +230,19 @@ function isInternal({ auth }: Access): boolean {
   return auth === 'internal'
 }
 
+/** Dependencies with the counters that the app made where it was given none. */
+type CountingDeps = AppDeps & { readonly metrics: AppMetrics }
+
 /** One request: the common rules, who asks, the handler, the headers of every answer, one log line. */
-async function serve(deps: AppDeps, arrived: Arrived, handler: Handler): Promise<Response> {
+async function serve(deps: CountingDeps, arrived: Arrived, handler: Handler): Promise<Response> {
   const { request, route, table_id, rebuild, is_compactor, env } = arrived
+  const { metrics } = deps
   const unfinished: Promise<unknown>[] = []
   const started_ms = performance.now()
   const request_id = requestId(request.headers)
   const logged = new Set<unknown>()
+  const span = spanOf(deps, arrived)
+  const rate_headers: Record<string, string> = {}
   const base: Call = {
     service: deps,
     request,
@@ -224,7 +252,14 @@ async function serve(deps: AppDeps, arrived: Arrived, handler: Handler): Promise
     is_compactor,
     principal: null,
     facts: {},
-    note: (note: Note) => deps.log.note(request_id, note),
+    metrics,
+    span,
+    // Only users are limited, and only once they are known.
+    limit: () => null,
+    note(note: Note) {
+      deps.log.note(request_id, note)
+      countNote(metrics, note)
+    },
     failed(error: unknown) {
       const what = whatFailed(error)
       if (!logged.has(what)) deps.log.failure(request_id, error)
@@ -238,25 +273,67 @@ async function serve(deps: AppDeps, arrived: Arrived, handler: Handler): Promise
     if (!admission.ok) return refuse(base, admission.problem)
     if (admission.warning !== undefined) deps.log.warning(request_id, admission.warning)
     const { principal } = admission
-    call = { ...base, principal, service: serviceFor(deps, principal?.scope ?? deps.scope) }
-    return handler(call)
+    const service = serviceFor(deps, principal?.scope ?? deps.scope)
+    const limit = limitOf(deps, arrived, service.scope.tenant, rate_headers)
+    call = { ...base, principal, service, limit }
+    // Whoever sends a body is counted when it has been read (spec/http-api.md 4.2).
+    const limited = request.method === 'POST' ? null : limit('other')
+    return limited === null ? handler(call) : refuse(call, limited)
   })
-  function logRequest(): void {
+  function tell(): void {
+    const seconds = (performance.now() - started_ms) / 1000
+    const { facts } = call
+    const { method } = request
+    const { status } = response
+    countRequest(metrics, { route, method, status, seconds, facts })
+    span?.set(requestAttributes(status, facts))
+    span?.end({ failed: status >= 500 })
     deps.log.request({
       request_id,
-      method: request.method,
+      method,
       route,
-      status: response.status,
-      duration_ms: Math.round(performance.now() - started_ms),
+      status,
+      duration_ms: Math.round(seconds * 1000),
+      ...(span === null ? {} : { trace_id: span.trace_id }),
       // Nobody's scope is that of a request which was not let in.
-      ...call.principal?.scope,
-      ...call.facts,
+      ...(call.principal === null ? {} : { scope_sha256: scopeHash(call.principal.scope) }),
+      ...facts,
     })
   }
-  // The line tells the end: of the answer, or of the work that goes on behind it.
-  if (unfinished.length === 0) logRequest()
-  else env.goesOn(Promise.allSettled(unfinished).then(logRequest))
-  return finished(response, request_id)
+  // It is told at the end: of the answer, or of the work that goes on behind it.
+  if (unfinished.length === 0) tell()
+  else env.goesOn(Promise.allSettled(unfinished).then(tell))
+  return finished(response, request_id, rate_headers)
+}
+
+/** Who it was, for those who know whom they look for: `printf '%s' TENANT/WORKSPACE | sha256sum` (S10). */
+function scopeHash({ tenant, workspace }: Scope): string {
+  return sha256Hex(`${tenant}/${workspace}`)
+}
+
+function spanOf({ tracer }: AppDeps, { request, route }: Arrived): Span | null {
+  if (tracer === undefined) return null
+  const method = methodLabel(request.method)
+  const endpoint = endpointOf(route)
+  const attributes = { 'http.request.method': method, 'http.route': endpoint }
+  return tracer.request(`${method} ${endpoint}`, attributes, parentOf(request.headers))
+}
+
+/** How a user's request is counted; the routes of services and of everybody have no limit. */
+function limitOf(
+  { rate_limiter, overrides }: AppDeps,
+  { access }: Arrived,
+  tenant: string,
+  headers: Record<string, string>,
+): Call['limit'] {
+  if (rate_limiter === undefined || access.auth !== 'user') return () => null
+  return (asked: Asked) => {
+    const now_ms = overrides?.monotonic?.() ?? performance.now()
+    const verdict = rate_limiter.take(tenant, asked, now_ms)
+    if (!verdict.ok) return verdict.problem
+    Object.assign(headers, verdict.headers)
+    return null
+  }
 }
 
 /** A store that is down fails every read of a batch, one with a reset, the next with a refusal: one line says it. */
@@ -273,7 +350,12 @@ function serviceFor(deps: AppDeps, scope: Scope): Service {
 }
 
 /** The headers of every answer. */
-function finished(response: Response, request_id: string): Response {
+function finished(
+  response: Response,
+  request_id: string,
+  more: Readonly<Record<string, string>> = {},
+): Response {
+  for (const [name, value] of Object.entries(more)) response.headers.set(name, value)
   response.headers.set('x-request-id', request_id)
   response.headers.set('cache-control', 'no-store')
   return response

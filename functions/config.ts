@@ -12,6 +12,7 @@ import { normaliseRoot, type RootContext } from '../lib/protocol/delta/table-roo
 import { BUCKET_FORMS, bucketName, parseBucket, type Bucket } from './bucket.ts'
 import type { CompactorSettings } from './compactor-settings.ts'
 import { compactorProblems, compactorSettingsOf, CompactorVariables } from './config-compactor.ts'
+import { limitsConfigOf, LimitsVariables, type LimitsConfig } from './config-limits.ts'
 import { authConfigOf, AuthVariables, ConfigError, type AuthConfig } from './config-auth.ts'
 
 export { ConfigError }
@@ -32,6 +33,7 @@ export interface Config {
   readonly compactor: CompactorSettings
   readonly log_format: 'json' | 'text'
   readonly auth: AuthConfig
+  readonly limits: LimitsConfig
 }
 
 /** The configuration, or every reason why there is none. */
@@ -69,6 +71,7 @@ const bucket = z.string().transform((text, context) => {
 
 const Variables = AuthVariables.extend({
   ...CompactorVariables.shape,
+  ...LimitsVariables.shape,
   ARCO_STORAGE_BUCKET: bucket.default({ kind: 'file', dir: '.tidemark' }),
   ARCO_TENANT_ID: scopeId.optional(),
   ARCO_WORKSPACE_ID: scopeId.optional(),
@@ -163,6 +166,7 @@ function configOf(variables: Variables, parts: Pick<Config, 'scope' | 'resolver'
     certified: certified === 'startup' ? 'startup' : certified === 'true',
     settings: settingsOf(variables),
     compactor: compactorSettingsOf(variables),
+    limits: limitsConfigOf(variables, parts.auth.posture),
     log_format: variables.ARCO_LOG_FORMAT,
   }
 }

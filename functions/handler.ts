@@ -10,7 +10,12 @@ import type { Principal } from './auth.ts'
 import { readJson, readJsonBody, type BodyLimits } from './body.ts'
 import type { CompactorSettings } from './compactor-settings.ts'
 import { createEnvironment, type EnvironmentOverrides } from './environment.ts'
+import type { AppMetrics } from './metrics/catalogue.ts'
+import { countingRounds } from './metrics/rounds.ts'
 import { problemResponse, type Problem, type ProblemContext } from './problem.ts'
+import type { Asked } from './rate-limit.ts'
+import { tracedStore, type Span } from './tracing.ts'
+import { NO_TURN, type Turns } from './turns.ts'
 
 /** What a handler works with: one scope of one store. */
 export interface Service {
@@ -25,6 +30,8 @@ export interface Service {
   readonly problem_base_url?: string
   /** How long a body may take to arrive, ms. */
   readonly body_arrival_ms?: number
+  /** Bounds how many commits of one table are at work; no bound without it. */
+  readonly turns?: Turns
   /** For tests: another clock, other ids. */
   readonly overrides?: EnvironmentOverrides
 }
@@ -46,6 +53,11 @@ export interface Call {
   /** Refusals of the compactor's paths repeat their text as `error` (spec/http-api.md 6.1). */
   readonly is_compactor: boolean
   readonly facts: Facts
+  readonly metrics: AppMetrics
+  /** The span of the request; null without a tracer. */
+  readonly span: Span | null
+  /** Counts the request against its tenant's limit; the refusal when that is used up. */
+  limit(asked: Asked): Problem | null
   /** A fact that the protocol noted, for the log. */
   note(note: Note): void
   /** The cause of a refusal that its answer must not show, for the log; the same cause is logged once. */
@@ -70,13 +82,32 @@ export async function perform<R>(
   view: StoreView = scopedStore,
 ): Promise<R> {
   const { store, scope, resolver, overrides } = call.service
+  const seen = view(store, scope)
   const environment = createEnvironment({
-    store: watched(view(store, scope), (error) => call.failed(error)),
+    store: watched(call.span === null ? seen : tracedStore(seen, call.span), (error) => call.failed(error)),
     resolver,
     overrides,
     note: (fact) => call.note(fact),
   })
-  return run(protocol, environment)
+  const rounds = { count: 0 }
+  try {
+    return await run(countingRounds(protocol, rounds), environment)
+  } finally {
+    call.facts['store_rounds'] = rounds.count
+  }
+}
+
+/** Work on a table in turn with the others of this process (S30). */
+export async function inTurn(call: Call, table_id: string, work: () => Promise<Response>): Promise<Response> {
+  const { turns, scope } = call.service
+  if (turns === undefined) return work()
+  const end = await turns.take(`${scope.tenant}/${scope.workspace}/${table_id}`)
+  if (end === null) return refuse(call, NO_TURN)
+  try {
+    return await work()
+  } finally {
+    end()
+  }
 }
 
 /**
@@ -125,14 +156,19 @@ export function problemContext({ problem_base_url }: Service, request_id: string
   return problem_base_url === undefined ? { request_id } : { request_id, base_url: problem_base_url }
 }
 
-/** The members of the body, or the response that refuses it. */
+/** The members of the body, or the response that refuses it or its tenant (the order of spec/http-api.md 4.2). */
 export async function bodyOf(
   call: Call,
   bytes_max: number,
-): Promise<Readonly<Record<string, JsonValue>> | Response> {
+  askedBy: (members: Members) => Asked = () => 'other',
+): Promise<Members | Response> {
   const body = await readJsonBody(call.request, limitsOf(call, bytes_max))
-  return body.ok ? body.members : refuse(call, body.problem)
+  if (!body.ok) return refuse(call, body.problem)
+  const problem = call.limit(askedBy(body.members))
+  return problem === null ? body.members : refuse(call, problem)
 }
+
+type Members = Readonly<Record<string, JsonValue>>
 
 /** The body as whatever JSON it is, wrapped because a response would not be told from a value. */
 export async function jsonOf(

@@ -98,12 +98,14 @@ const SECRET_NAME = /^(authorization|cookie|idempotency_key|payload|password|sec
 
 /**
  * Secrets inside of texts that others wrote, such as the message of an SDK: credentials of a header, a JWT, the
- * signature of a URL, and the idempotency key that Arco's facade makes the name of a staged payload.
+ * signature of a URL, the idempotency key that Arco's facade makes the name of a staged payload, and the tenant and workspace
+ * that every key of the bucket begins with.
  */
 const SECRETS: readonly (readonly [pattern: RegExp, instead: string])[] = [
   [/\b(bearer|basic) +[\w.~+/=-]+/gi, `$1 ${REDACTED}`],
   [/\beyJ[\w-]+\.[\w-]+\.[\w-]*/g, REDACTED],
   [/\b(signature|credential|security-token|access_token|token|secret)=[^&\s"']+/gi, `$1=${REDACTED}`],
+  [/(tenant|workspace)(=|%3D)[a-z0-9_-]+/gi, `$1$2${REDACTED}`],
   [/(delta\/staging\/[0-9a-f-]{36}\/)[0-9a-f-]{36}(?=\.json)/g, `$1${REDACTED}`],
 ]
 

@@ -12,6 +12,7 @@ import { Inspected } from './inspect.ts'
 import {
   AUTH_REASONS,
   COMMON_REASONS,
+  LIMIT_REASONS,
   OPERATIONS,
   type Access,
   type OkAnswer,
@@ -208,6 +209,14 @@ const HEADERS = {
     description: 'Seconds until the request may be sent again',
     schema: { type: 'integer', minimum: 1 },
   },
+  'X-RateLimit-Limit': {
+    description: 'Requests that a tenant may send a minute; where the deployment limits them',
+    schema: { type: 'integer', minimum: 1 },
+  },
+  'X-RateLimit-Remaining': {
+    description: 'Requests that it may send now',
+    schema: { type: 'integer', minimum: 0 },
+  },
   'Idempotent-Replayed': {
     description: '`true` when the answer is that of an earlier request with this key',
     schema: { const: 'true' },
@@ -218,7 +227,14 @@ function header(name: keyof typeof HEADERS): Record<string, Reference> {
   return { [name]: { $ref: `#/components/headers/${name}` } }
 }
 
-const EVERY_ANSWER = { ...header('X-Request-Id'), ...header('Cache-Control') }
+/** Users are counted, where the deployment counts at all. */
+function headersOf({ auth }: Access): Record<string, Reference> {
+  return {
+    ...header('X-Request-Id'),
+    ...header('Cache-Control'),
+    ...(auth === 'user' ? { ...header('X-RateLimit-Limit'), ...header('X-RateLimit-Remaining') } : {}),
+  }
+}
 
 function paths(): ApiDocument['paths'] {
   const by_path: Record<string, Partial<Record<'get' | 'post', ApiOperation>>> = {}
@@ -247,7 +263,7 @@ function toApiOperation(id: string, operation: Operation): ApiOperation {
     ...(body === undefined ? {} : { requestBody: requestBody(body) }),
     ...(access.auth === 'none' ? {} : { security: [{ bearer: [] }, {}] }),
     responses: {
-      200: okResponse(answer),
+      200: okResponse(answer, access),
       ...problemResponses([...COMMON_REASONS, ...accessReasons(access), ...reasons], access),
     },
   }
@@ -257,6 +273,7 @@ function toApiOperation(id: string, operation: Operation): ApiOperation {
 function accessReasons({ auth, writes }: Access): readonly Reason[] {
   return [
     ...(auth === 'none' ? [] : AUTH_REASONS),
+    ...(auth === 'user' ? LIMIT_REASONS : []),
     ...(writes === true ? (['store_not_certified'] as const) : []),
   ]
 }
@@ -269,16 +286,18 @@ function requestBody({ schema, bytes_max, example }: RequestBody): NonNullable<A
   }
 }
 
-function okResponse(answer: OkAnswer): ApiResponse {
+function okResponse(answer: OkAnswer, access: Access): ApiResponse {
   const { description, media, schema, example, headers = [], has_lines } = answer
   const extra = Object.assign({}, ...headers.map(header)) as Record<string, Reference>
   return {
     description,
-    headers: { ...EVERY_ANSWER, ...extra },
+    headers: { ...headersOf(access), ...extra },
     content: {
       [media]: {
         schema:
-          schema === undefined ? { type: media === 'text/html' ? 'string' : 'object' } : schemaOf(schema),
+          schema === undefined
+            ? { type: media === 'application/json' ? 'object' : 'string' }
+            : schemaOf(schema),
         ...(example === undefined ? {} : { example }),
       },
       ...(has_lines === true && schema !== undefined
@@ -307,12 +326,12 @@ function problemResponses(reasons: readonly Reason[], access: Access): Record<st
   )
 }
 
-function problemsOf(status: number, reasons: readonly Reason[], { auth }: Access): ApiResponse {
-  const is_compactor = auth === 'internal'
+function problemsOf(status: number, reasons: readonly Reason[], access: Access): ApiResponse {
+  const is_compactor = access.auth === 'internal'
   const is_delayed = reasons.some((reason) => PROBLEMS[reason].has_retry_after)
   return {
     description: reasons.map((reason) => `\`${reason}\`: ${PROBLEMS[reason].title}`).join('; '),
-    headers: { ...EVERY_ANSWER, ...(is_delayed ? header('Retry-After') : {}) },
+    headers: { ...headersOf(access), ...(is_delayed ? header('Retry-After') : {}) },
     content: {
       'application/problem+json': {
         schema: {

@@ -61,7 +61,7 @@ export interface RequestBody {
 /** The 200 of a route; without a schema it is no JSON of ours. */
 export interface OkAnswer {
   readonly description: string
-  readonly media: 'application/json' | 'text/html'
+  readonly media: 'application/json' | 'text/html' | 'text/plain'
   readonly schema?: z.ZodType
   readonly example?: Readonly<Record<string, unknown>>
   /** Headers beyond those that every answer has. */
@@ -83,6 +83,9 @@ export const AUTH_REASONS = [
   'invalid_token',
   'unauthorized',
 ] as const satisfies readonly Reason[]
+
+/** The refusal of every route that counts how often a tenant asks. */
+export const LIMIT_REASONS = ['rate_limited'] as const satisfies readonly Reason[]
 
 /** Refusals of every route: headers that cannot be taken, another scope, a bug. */
 export const COMMON_REASONS = ['bad_request', 'forbidden', 'internal'] as const satisfies readonly Reason[]
@@ -476,6 +479,17 @@ export const OPERATIONS = {
       },
     },
     reasons: [],
+  },
+  metrics: {
+    method: 'GET',
+    path: '/metrics',
+    group: 'Service',
+    access: { auth: 'none' },
+    summary: 'Metrics',
+    description:
+      'Prometheus text of what this process counted (docs/metrics.md). Not there in the public posture; where the deployment has a metrics secret, it comes in `X-Metrics-Secret` or as the bearer token. No tenant, table or key is a label.',
+    answer: { description: 'The counters', media: 'text/plain' },
+    reasons: ['route_not_found', 'storage_unavailable'],
   },
   openapi: {
     method: 'GET',

@@ -22,7 +22,7 @@ export const Recovered = z.object({
 /** Answers with the state afterwards and what was done. */
 export async function handleRecover(call: Call): Promise<Response> {
   const { service } = call
-  const body = await bodyOf(call, RECOVER_BODY_BYTES_MAX)
+  const body = await bodyOf(call, RECOVER_BODY_BYTES_MAX, () => 'recover')
   if (body instanceof Response) return body
   const shape = parseShape(RecoverBody, body)
   if (!shape.ok) return refuse(call, shape)

@@ -10,6 +10,7 @@ import { elsewhereResponse, isLoopbackAddress } from './local-only.ts'
 import type { Started } from './on-demand.ts'
 import { createService } from './service.ts'
 import { openStore } from './stores.ts'
+import { openTracer } from './tracing.ts'
 
 const started = await start().catch((error: unknown) => {
   if (!(error instanceof ConfigError || error instanceof StoreError)) throw error
@@ -20,7 +21,12 @@ const started = await start().catch((error: unknown) => {
 async function start(): Promise<Started> {
   const config = configFrom(process.env, { readFile: (path) => readFileSync(path, 'utf8') })
   const opened = await openStore(config.bucket, { ...config, env: process.env })
-  const app = await createService(config, { opened, write: (line) => void process.stderr.write(line) })
+  const tracer = await openTracer(process.env)
+  const app = await createService(config, {
+    opened,
+    write: (line) => void process.stderr.write(line),
+    tracer,
+  })
   return { config, app }
 }
 

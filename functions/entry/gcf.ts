@@ -10,6 +10,7 @@ import { elsewhereResponse, isLoopbackAddress } from './local-only.ts'
 import { onDemand } from './on-demand.ts'
 import { createService } from './service.ts'
 import { openStore } from './stores.ts'
+import { openTracer } from './tracing.ts'
 
 const write = (line: string): void => void process.stderr.write(line)
 
@@ -19,7 +20,8 @@ const service = onDemand<NodeJS.ProcessEnv>({
     const config = configFrom(env, { readFile: (path) => readFileSync(path, 'utf8') })
     const opened = await openStore(config.bucket, { ...config, env })
     const version = { cloudRunRevision: env['K_REVISION'] ?? 'unknown' }
-    return { config, app: await createService(config, { opened, write, version }) }
+    const tracer = await openTracer(env)
+    return { config, tracer, app: await createService(config, { opened, write, version, tracer }) }
   },
 })
 
@@ -27,7 +29,9 @@ const listener = getRequestListener(async (request, bindings) => {
   const started = await service(process.env)
   if (started instanceof Response) return started
   const is_local = isLoopbackAddress(bindings.incoming.socket.remoteAddress)
-  return elsewhereResponse(started, is_local) ?? started.app.fetch(request, bindings)
+  const answer = elsewhereResponse(started, is_local) ?? (await started.app.fetch(request, bindings))
+  await started.tracer?.flush()
+  return answer
 })
 
 /** What the framework calls for each request; it has read the body already and keeps it as `rawBody`. */

@@ -10,6 +10,7 @@ import { elsewhereResponse, isLoopbackUrl } from './local-only.ts'
 import { onDemand, type Started } from './on-demand.ts'
 import { createService } from './service.ts'
 import { openStore } from './stores.ts'
+import { openTracer } from './tracing.ts'
 
 const write = (line: string): void => void process.stdout.write(line)
 
@@ -18,7 +19,8 @@ const service = onDemand<NodeJS.ProcessEnv>({
   async start(env) {
     const config = configFrom(env, { readFile: (path) => readFileSync(path, 'utf8') })
     const opened = await openStore(config.bucket, { ...config, env })
-    return { config, app: await createService(config, { opened, write }) }
+    const tracer = await openTracer(env)
+    return { config, tracer, app: await createService(config, { opened, write, tracer }) }
   },
 })
 
@@ -48,5 +50,8 @@ async function answer(started: Started, event: GatewayEvent): Promise<Response> 
   } catch {
     return started.app.refuse(UNUSABLE)
   }
-  return elsewhereResponse(started, isLoopbackUrl(request.url)) ?? started.app.fetch(request)
+  const response =
+    elsewhereResponse(started, isLoopbackUrl(request.url)) ?? (await started.app.fetch(request))
+  await started.tracer?.flush()
+  return response
 }

@@ -10,6 +10,7 @@ import { createService } from './service.ts'
 import { nodeServer } from './node-server.ts'
 import { stopOnSignal } from './shutdown.ts'
 import { openStore } from './stores.ts'
+import { openTracer } from './tracing.ts'
 import { welcome } from './welcome.ts'
 
 try {
@@ -31,6 +32,7 @@ async function start(config: Config): Promise<void> {
     opened,
     write: (line) => process.stderr.write(line),
     version: { packageVersion: packageJson.version },
+    tracer: await openTracer(process.env),
   })
   // Whoever read the log may go away; commits go on.
   process.stderr.on('error', () => undefined)

@@ -6,6 +6,7 @@ import { StoreError } from '../../lib/store/types.ts'
 import type { App } from '../app.ts'
 import { freshUlid } from '../environment.ts'
 import { createLog } from '../logging.ts'
+import type { Tracer } from '../tracing.ts'
 import { problemResponse, type Problem } from '../problem.ts'
 import { ConfigError, type Config } from '../config.ts'
 import { INTERNAL } from '../unexpected.ts'
@@ -14,6 +15,8 @@ import { INTERNAL } from '../unexpected.ts'
 export interface Started {
   readonly app: App
   readonly config: Config
+  /** Its spans are sent before the answer, where nothing may be left for later. */
+  readonly tracer?: Tracer | null
 }
 
 /** How it is made, and where its log goes before it has one. */

@@ -10,6 +10,10 @@ import { authenticatorsOf } from '../auth/configured.ts'
 import { bucketName } from '../bucket.ts'
 import type { Config } from '../config.ts'
 import { createLog, type AppLog } from '../logging.ts'
+import { createMetrics } from '../metrics/catalogue.ts'
+import { createRateLimiter } from '../rate-limit.ts'
+import type { Tracer } from '../tracing.ts'
+import { createTurns } from '../turns.ts'
 import { UNKNOWN_VERSION, type VersionInfo } from '../version.ts'
 
 /** A driver; one of a real service must be certified before it may be written to (spec/providers.md 7). */
@@ -23,6 +27,10 @@ export interface ServiceParts {
   /** Where log lines go. */
   write(line: string): void
   readonly version?: Partial<VersionInfo>
+  /** Where spans go. */
+  readonly tracer?: Tracer | null
+  /** What one set of counters is about; a process unless told. */
+  readonly counted_by?: 'process' | 'isolate'
 }
 
 /** Scopes whose resolvers are kept; more tenants than that share no cache. */
@@ -32,8 +40,9 @@ const SCOPES_MAX = 1_000
  * Make the app. Rejects with ConfigError for a configuration that turns out not to work, and with StoreError when a store
  * that is to be certified does not answer.
  */
-export async function createService(config: Config, { opened, write, version }: ServiceParts): Promise<App> {
-  const { scope, settings, compactor, auth } = config
+export async function createService(config: Config, parts: ServiceParts): Promise<App> {
+  const { scope, settings, compactor, auth, limits } = config
+  const { opened, write, version, tracer = null, counted_by } = parts
   const log = createLog({ format: config.log_format, write })
   const authenticators = await authenticatorsOf(auth, scope)
   const resolverFor = resolvers(config)
@@ -50,6 +59,11 @@ export async function createService(config: Config, { opened, write, version }: 
     log,
     writeRefusal: () => refusal,
     version: { ...UNKNOWN_VERSION, ...version },
+    metrics: createMetrics(counted_by),
+    metrics_access: limits.metrics_access,
+    turns: createTurns(),
+    ...(limits.rate_limits === null ? {} : { rate_limiter: createRateLimiter(limits.rate_limits) }),
+    ...(tracer === null ? {} : { tracer }),
   })
 }
 

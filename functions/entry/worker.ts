@@ -19,7 +19,11 @@ const service = onDemand<WorkerEnv>({
     const config = configFrom(textsOf(env))
     return {
       config,
-      app: await createService(config, { opened: openWorkerStore(config, env), write: writeLine }),
+      app: await createService(config, {
+        opened: openWorkerStore(config, env),
+        write: writeLine,
+        counted_by: 'isolate',
+      }),
     }
   },
 })

@@ -147,6 +147,15 @@ export type Note =
     }
   | { readonly note: 'alert'; readonly what: string; readonly version: number }
   | { readonly note: 'finalize_failed'; readonly version: number }
+  /** A call with a caller's token may not publish (spec/locks-and-fencing.md 6.3). */
+  | {
+      readonly note: 'fenced'
+      readonly reason: 'lock_missing' | 'lock_expired' | 'lock_expiring' | 'stale_token' | 'epoch_regression'
+    }
+  /** Another publisher was faster, and the revision is made again; `attempt` counts from 1. */
+  | { readonly note: 'publish_retried'; readonly attempt: number }
+  /** The key of an immutable object holds other bytes. */
+  | { readonly note: 'artifact_exists'; readonly path: string }
   | RebuildProgress
 
 /** How far a rebuild of the projection has come; one before the first chunk and one after every chunk. */

@@ -17,7 +17,7 @@ import {
   type GcsWireOptions,
 } from './gcs-wire.ts'
 import { crc32c } from './gcs-crc32c.ts'
-import { checkKey, checkListRequest, LIST_LIMIT_MAX } from './keys.ts'
+import { checkKey, checkListRequest, LIST_LIMIT_MAX, withoutTrailingSlashes } from './keys.ts'
 import { listByPrefix } from './listing.ts'
 import { classifyPutFailure, putWithoutCredentials, readFailure } from './network.ts'
 import {
@@ -61,7 +61,7 @@ interface Resource {
 /** Open a bucket. Nothing is read before the first operation. */
 export function gcsFetchStore(options: GcsFetchOptions): MaintenanceStore & Certifiable {
   const format = options.token_format ?? 'plain'
-  const endpoint = (options.endpoint ?? 'https://storage.googleapis.com').replace(/\/+$/, '')
+  const endpoint = withoutTrailingSlashes(options.endpoint ?? 'https://storage.googleapis.com')
   const doFetch = options.fetch ?? fetch
   const bucket_path = `/storage/v1/b/${encodeURIComponent(options.bucket)}`
   const objectPath = (key: string): string => `${bucket_path}/o/${encodeURIComponent(key)}`

@@ -20,7 +20,7 @@ import {
   type GcsWireOptions,
 } from './gcs-wire.ts'
 import { crc32c } from './gcs-crc32c.ts'
-import { checkKey, checkListRequest, LIST_LIMIT_MAX } from './keys.ts'
+import { checkKey, checkListRequest, LIST_LIMIT_MAX, withoutTrailingSlashes } from './keys.ts'
 import { listByPrefix } from './listing.ts'
 import {
   ABORTED,
@@ -259,7 +259,7 @@ function createStorage({ endpoint, key_file, timeout_ms }: GcsOptions): Storage 
     ...(key_file === undefined ? {} : { keyFilename: key_file, useAuthWithCustomEndpoint: true }),
   })
   // The SDK takes STORAGE_EMULATOR_HOST for the whole address of the JSON API, and only for reads: uploads go elsewhere.
-  if (endpoint !== undefined) storage.baseUrl = `${endpoint.replace(/\/+$/, '')}/storage/v1`
+  if (endpoint !== undefined) storage.baseUrl = `${withoutTrailingSlashes(endpoint)}/storage/v1`
   return storage
 }
 

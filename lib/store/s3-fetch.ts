@@ -12,7 +12,7 @@ import {
   readErrorText,
   timesOf,
 } from './content.ts'
-import { checkKey, checkListRequest } from './keys.ts'
+import { checkKey, checkListRequest, withoutTrailingSlashes } from './keys.ts'
 import { listByPrefix } from './listing.ts'
 import { classifyPutFailure, putWithoutCredentials, readFailure } from './network.ts'
 import {
@@ -252,7 +252,7 @@ interface Sender {
 /** Never follows a redirect, never retries (spec/providers.md Q-7, 6). */
 function sender(options: S3FetchOptions): Sender {
   const doFetch = options.fetch ?? fetch
-  const base = `${options.endpoint.replace(/\/+$/, '')}/${options.bucket}`
+  const base = `${withoutTrailingSlashes(options.endpoint)}/${options.bucket}`
   let ahead_ms = 0
 
   async function send(
@@ -348,22 +348,34 @@ function parseListing(
   format: TokenFormat,
 ): { readonly objects: readonly ListedObject[]; readonly is_truncated: boolean } {
   if (!xml.includes('<ListBucketResult')) throw new StoreError('corrupt', prefix, 'the listing is not one')
-  const objects = [...xml.matchAll(/<Contents>([\s\S]*?)<\/Contents>/g)].map(
-    ([, item = '']): ListedObject => {
-      const last_modified_ms = Date.parse(member(item, 'LastModified'))
-      return {
-        key: member(item, 'Key'),
-        size: Number(member(item, 'Size')),
-        token: formatToken({ e_tag: member(item, 'ETag'), version: null }, format),
-        ...(Number.isNaN(last_modified_ms) ? {} : { last_modified_ms }),
-      }
-    },
-  )
+  const objects = elements(xml, 'Contents').map((item): ListedObject => {
+    const last_modified_ms = Date.parse(member(item, 'LastModified'))
+    return {
+      key: member(item, 'Key'),
+      size: Number(member(item, 'Size')),
+      token: formatToken({ e_tag: member(item, 'ETag'), version: null }, format),
+      ...(Number.isNaN(last_modified_ms) ? {} : { last_modified_ms }),
+    }
+  })
   return { objects, is_truncated: /<IsTruncated>true<\/IsTruncated>/.test(xml) }
 }
 
+/** What stands inside of each element of a name, in one pass (S18: a pattern would begin again at every `<`). */
+function elements(xml: string, name: string): string[] {
+  const [open, close] = [`<${name}>`, `</${name}>`]
+  const found: string[] = []
+  for (let at = xml.indexOf(open); at !== -1;) {
+    const from = at + open.length
+    const to = xml.indexOf(close, from)
+    if (to === -1) break
+    found.push(xml.slice(from, to))
+    at = xml.indexOf(open, to)
+  }
+  return found
+}
+
 function member(xml: string, name: string): string {
-  const text = new RegExp(`<${name}>([\\s\\S]*?)</${name}>`).exec(xml)?.[1] ?? ''
+  const text = elements(xml, name)[0] ?? ''
   return text.replaceAll(/&(amp|lt|gt|quot|apos|#\d+|#x[0-9a-fA-F]+);/g, (_all, entity: string) => {
     if (entity.startsWith('#x')) return String.fromCodePoint(Number.parseInt(entity.slice(2), 16))
     if (entity.startsWith('#')) return String.fromCodePoint(Number(entity.slice(1)))

@@ -53,8 +53,7 @@ describe('one line a request', () => {
       method: 'POST',
       route: '/api/v1/delta/tables/:table_id/commits',
       status: 200,
-      tenant: 'acme',
-      workspace: 'analytics',
+      scope_sha256: sha256Hex('acme/analytics'),
       table_id,
       key_sha256: sha256Hex(key),
       outcome: 'committed',
@@ -171,7 +170,7 @@ describe('a failure', () => {
       message: 'failure',
       request_id: answer.body.request_id,
       code: 'denied',
-      key: 'tenant=acme/x',
+      key: 'tenant=[redacted]/x',
     })
   })
 

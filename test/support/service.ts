@@ -40,6 +40,8 @@ export interface TestServiceOptions {
   readonly resolver?: ResolverConfig
   readonly log?: AppLog
   readonly overrides?: EnvironmentOverrides
+  /** What the app may be given besides: counters, limits, a tracer. */
+  readonly deps?: Partial<AppDeps>
   /** Why the store may not be written to; it may, unless told. */
   readonly writeRefusal?: () => string | null
   /** How long a body may take to arrive, in real ms. */
@@ -94,6 +96,8 @@ export function testDeps(store: MaintenanceStore, options: TestServiceOptions = 
     settings: { ...DEFAULT_SETTINGS, ...options.settings },
     compactor: { ...DEFAULT_COMPACTOR_SETTINGS, ...options.compactor },
     log: options.log ?? SILENT_LOG,
+    metrics_access: 'open',
+    ...options.deps,
     ...(options.writeRefusal === undefined ? {} : { writeRefusal: options.writeRefusal }),
     ...(options.body_arrival_ms === undefined ? {} : { body_arrival_ms: options.body_arrival_ms }),
     overrides: {

@@ -53,6 +53,8 @@ export interface PayloadCheck {
 export interface PayloadPolicy {
   /** Refuse absolute paths in file actions (S24, DL-405). Without it they are a warning, as shallow clones have them. */
   readonly refuse_absolute_paths?: boolean
+  /** Called for every known action that is an object, in the order of the lines: for `verify`, which goes on with them. */
+  readonly onAction?: (name: ActionName, value: JsonObject) => void
 }
 
 /** Check a payload in strict mode. Never throws, and takes time linear in its length. */
@@ -74,7 +76,8 @@ const ACTION_RULES = {
   sidecar: 'DL-301',
 } as const
 
-type ActionName = keyof typeof ACTION_RULES
+/** The actions that are known (spec/delta-log-rules.md 3). */
+export type ActionName = keyof typeof ACTION_RULES
 
 function isActionName(name: string): name is ActionName {
   return Object.hasOwn(ACTION_RULES, name)
@@ -96,6 +99,7 @@ class PayloadChecker {
   private protocol_line: number | undefined
   private protocol: Placed<TableProtocol> | undefined
   private duplicate: string | undefined
+  private onAction: PayloadPolicy['onAction']
 
   private readonly limits: JsonLimits = {
     ...CLIENT_LIMITS,
@@ -105,6 +109,7 @@ class PayloadChecker {
   }
 
   check(payload: string, policy: PayloadPolicy): PayloadCheck {
+    this.onAction = policy.onAction
     const complete = this.readLines(this.checkText(payload))
     // Lines that could not be read are reported already; what they lack is not known.
     if (!this.has_action && !this.has_unread) {
@@ -217,6 +222,7 @@ class PayloadChecker {
       this.findings.error(rule, `expected ${name} to be an object, saw ${typeWord(value)}`, line)
       return
     }
+    this.onAction?.(name, value)
     const fields = new Fields({ name, rule, line, findings: this.findings }, value)
     switch (name) {
       case 'commitInfo':

@@ -1,4 +1,5 @@
 /** Table root normalisation: from a stored location to a relative root (spec/storage.md 3.4). */
+import { withoutTrailingSlashes } from '../../store/keys.ts'
 import { isTableRoot, isValidKey, legacyRoot, logPath } from '../paths.ts'
 
 /** The bucket that locations must name. `authority` is the bucket name, empty for a folder or memory. */
@@ -33,7 +34,7 @@ export function normaliseRoot(
   const prefix = `tenant=${context.tenant}/workspace=${context.workspace}/`
   // Step 4: this scope's own prefix is removed once.
   const scoped = relative.startsWith(prefix) ? relative.slice(prefix.length) : relative
-  const root = scoped.trim().replace(/^\/+/, '').replace(/\/+$/, '')
+  const root = withoutTrailingSlashes(scoped.trim()).replace(/^\/+/, '')
   if (root === '' || root.startsWith('tenant=') || !isTableRoot(root)) return null
   // P-10 holds for what is written under the root, or a version could be reserved and never logged.
   return isValidKey(logPath(root, 0), prefix) ? root : null

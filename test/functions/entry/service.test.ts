@@ -8,7 +8,7 @@ import { StoreError, type Certifiable, type MaintenanceStore } from '../../../li
 import { CATALOG_PATHS, catalogObjects } from '../../support/catalog.ts'
 import { deployment, PRIVATE, userOf, type Deployment } from '../../support/deployment.ts'
 import { expectProblem } from '../../support/problems.ts'
-import { freshId, freshPayload } from '../../support/service.ts'
+import { freshId, freshPayload, sha256Hex } from '../../support/service.ts'
 import { countRounds, readBucket } from '../../support/stores.ts'
 
 const CONDITIONS = { create: 'if absent', replace: 'if unchanged', delete: 'if unchanged' }
@@ -198,11 +198,11 @@ describe('two tenants by JWT over one store, S1', () => {
   test('the log line of a request has the scope of its token', async () => {
     const service = await deployment(PRIVATE, memoryStore())
     await service.ask('GET', '/', { token: await userOf('rival', 'finance') })
-    expect(service.log().at(-1)).toMatchObject({ tenant: 'rival', workspace: 'finance', status: 200 })
+    expect(service.log().at(-1)).toMatchObject({ scope_sha256: sha256Hex('rival/finance'), status: 200 })
     for (const token of [{}, { token: 'forged' }]) {
       await service.ask('GET', '/', token)
       expect(service.log().at(-1)).toMatchObject({ status: 401 })
-      expect(service.log().at(-1)).not.toHaveProperty('tenant')
+      expect(service.log().at(-1)).not.toHaveProperty('scope_sha256')
     }
   })
 })

@@ -3,7 +3,7 @@
  * gives its token: it is checked, never renewed or released. For a plain request the call takes the lock itself, renews
  * it while it works and gives it back. Nothing is safe because of either (F-6): the pointer's CAS decides.
  */
-import { now, type Protocol, type ReadAnswer } from '../../effects.ts'
+import { note, now, type Note, type Protocol, type ReadAnswer } from '../../effects.ts'
 import {
   acquire,
   checkFencing,
@@ -55,7 +55,7 @@ export const NO_LOCK: Authority = { held_by: 'nobody', token: Number.MAX_SAFE_IN
 export function* callersLock(token: number, lock: ReadAnswer): Protocol<Authority> {
   const { now_ms } = yield* now()
   const fencing = fencingOf(LOCK_PATH, lock, token, now_ms)
-  return { held_by: 'caller', token, expires_at_ms: expiryOf(fencing, token) }
+  return { held_by: 'caller', token, expires_at_ms: yield* expiryOf(fencing, token) }
 }
 
 /**
@@ -110,8 +110,9 @@ export function* keepAlive(authority: Authority): Protocol<void> {
 /** F-3: look at the lock before the snapshot is written; enough of the lease must be left to publish. */
 export function* checkAuthority(authority: Authority): Protocol<void> {
   const fencing = yield* checkFencing(LOCK_PATH, authority.token, PUBLISH_LEFT_MS)
-  if (authority.held_by === 'caller') authority.expires_at_ms = expiryOf(fencing, authority.token)
-  else if (!fencing.ok) throw new Refused(leaseLost())
+  if (authority.held_by === 'caller') {
+    authority.expires_at_ms = yield* expiryOf(fencing, authority.token)
+  } else if (!fencing.ok) throw new Refused(leaseLost())
 }
 
 /** Immediately before the pointer's CAS: enough of the lease is left, by our own clock. */
@@ -121,13 +122,14 @@ export function* checkLease(authority: Authority): Protocol<void> {
   if (authority.held_by === 'call') {
     if (!isValidForHolder(authority.guard, now_ms, PUBLISH_MIN_MS)) throw new Refused(leaseLost())
   } else if (now_ms + PUBLISH_LEFT_MS > authority.expires_at_ms) {
-    throw new Refused(lockFailure({ ok: false, reason: 'lock_expired', expiring: true }, authority.token))
+    throw yield* fenced({ ok: false, reason: 'lock_expired', expiring: true }, authority.token)
   }
 }
 
 /** F-4: a token below the pointer's epoch belongs to a holder that somebody has overtaken. */
-export function checkEpoch(authority: Authority, epoch: number): void {
+export function* checkEpoch(authority: Authority, epoch: number): Protocol<void> {
   if (authority.token >= epoch) return
+  yield* note({ note: 'fenced', reason: 'epoch_regression' })
   throw new Refused({
     ok: false,
     reason: 'stale_fencing_token',
@@ -140,9 +142,20 @@ export function* endAuthority(authority: Authority): Protocol<void> {
   if (authority.held_by === 'call') yield* release(authority.guard)
 }
 
-function expiryOf(fencing: Fencing, token: number): number {
+function* expiryOf(fencing: Fencing, token: number): Protocol<number> {
   if (fencing.ok) return fencing.expires_at_ms
-  throw new Refused(lockFailure(fencing, token))
+  throw yield* fenced(fencing, token)
+}
+
+/** Why the caller is fenced, which the operator is told as well. */
+function* fenced(fencing: Extract<Fencing, { ok: false }>, token: number): Protocol<Refused> {
+  yield* note({ note: 'fenced', reason: fencedBy(fencing) })
+  return new Refused(lockFailure(fencing, token))
+}
+
+function fencedBy(fencing: Extract<Fencing, { ok: false }>): Extract<Note, { note: 'fenced' }>['reason'] {
+  if (fencing.reason === 'stale_fencing_token') return 'stale_token'
+  return fencing.expiring ? 'lock_expiring' : fencing.reason
 }
 
 function lockFailure(fencing: Extract<Fencing, { ok: false }>, token: number): LockFailure {

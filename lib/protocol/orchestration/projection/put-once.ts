@@ -1,6 +1,6 @@
 /** Objects that are written once and never change: artifacts, chunk records, manifest snapshots (correctness.md Q2). */
 import type { PutResult } from '../../../store/types.ts'
-import { all, get, pause, type Protocol } from '../../effects.ts'
+import { all, get, note, pause, type Protocol } from '../../effects.ts'
 import { RESENDS_MAX, RETRY_AFTER_MS } from './limits.ts'
 import { Refused } from './outcomes.ts'
 
@@ -38,7 +38,10 @@ function* putBatch(batch: readonly NewObject[]): Protocol<string[]> {
     for (const [index, object] of pending.entries()) {
       const result = results[index] ?? { outcome: 'unknown' as const }
       const verdict = yield* verdictOf(object, result)
-      if (verdict === 'taken') taken.push(object.path)
+      if (verdict === 'taken') {
+        taken.push(object.path)
+        yield* note({ note: 'artifact_exists', path: object.path })
+      }
       if (verdict === 'absent') again.push(object)
     }
     if (again.length > 0) yield* beforeResend(results, sent)

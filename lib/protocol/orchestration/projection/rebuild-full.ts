@@ -8,7 +8,7 @@
  * What is visible may be beyond reading, that is what this is for; but the lock, the order of ids and the CAS of the
  * pointer are honoured as ever.
  */
-import { now, pause, sha256, ulid, type Protocol } from '../../effects.ts'
+import { note, now, pause, sha256, ulid, type Protocol } from '../../effects.ts'
 import { StoredObjectError } from '../../stored-error.ts'
 import { compareBytes } from '../byte-order.ts'
 import { fold } from '../fold/fold.ts'
@@ -48,7 +48,7 @@ export interface FullRebuild {
 export function* rebuildFull(it: Rebuild): Protocol<FullRebuild> {
   const { settings, session, list } = it
   const head = yield* readDamagedHead()
-  checkHead(it, head)
+  yield* checkHead(it, head)
   const mode = tombstoneMode(settings.tombstones, head.manifest)
   const folded = yield* foldList(it, mode)
   const { state, counts, remaining } = folded
@@ -84,8 +84,8 @@ function unpublished(it: Rebuild, head: Head, draft: Draft, is_whole: boolean): 
 }
 
 /** F-4, and the guard against going back. */
-function checkHead({ session, list, request }: Rebuild, { pointer, manifest }: Head): void {
-  checkEpoch(session.authority, pointer?.epoch ?? 0)
+function* checkHead({ session, list, request }: Rebuild, { pointer, manifest }: Head): Protocol<void> {
+  yield* checkEpoch(session.authority, pointer?.epoch ?? 0)
   const visible = manifest === null ? null : floorOf(manifest.watermarks)
   const { length } = list.events
   const highest = length === 0 ? null : list.events.idAt(length - 1)
@@ -253,9 +253,10 @@ function* publishBase(it: Rebuild, first: Head, state: FoldState, draft: Draft):
   let head = first
   for (const [attempt, pause_ms] of ATTEMPT_PAUSES_MS.entries()) {
     if (attempt > 0) {
+      yield* note({ note: 'publish_retried', attempt })
       yield* pause(pause_ms, 2 * pause_ms)
       head = yield* readDamagedHead()
-      checkHead(it, head)
+      yield* checkHead(it, head)
     }
     if (head.manifest !== null && (yield* isVisible(it, head.manifest, state, draft))) {
       return { manifest: head.manifest, pointer_token: head.stored?.token ?? null, published: false }

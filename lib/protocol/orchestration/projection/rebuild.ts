@@ -133,7 +133,8 @@ function* readChunk(it: Rebuild, from: number, to: number): ReturnType<typeof lo
       beforeRead: () => keepAlive(session.authority),
     })
   } catch (error) {
-    if (error instanceof Refused && 'paths' in error.failure)
+    // Once enough of them are known, the rest of the list is not looked at (S19).
+    if (error instanceof Refused && 'paths' in error.failure && !error.failure.truncated)
       yield* refuseTogether(it, error.failure.paths, to)
     throw error
   }

@@ -4,7 +4,7 @@
  * anything is published depends on whether anything changed.
  */
 import type { Token } from '../../../store/types.ts'
-import { now, pause, ulid, type Protocol } from '../../effects.ts'
+import { note, now, pause, ulid, type Protocol } from '../../effects.ts'
 import { ulidTime_ms } from '../../ids.ts'
 import { compareBytes } from '../byte-order.ts'
 import { DAY_MS } from '../events/instant.ts'
@@ -90,7 +90,8 @@ const WINDOW_MS = 30 * DAY_MS
 export function* foldRevision(session: Session, batch: Batch, first: Head | null = null): Protocol<Revision> {
   const events = batch.events.toSorted((a, b) => compareEvents(a.event, b.event))
   let head = first
-  for (const pause_ms of ATTEMPT_PAUSES_MS) {
+  for (const [index, pause_ms] of ATTEMPT_PAUSES_MS.entries()) {
+    if (index > 0) yield* note({ note: 'publish_retried', attempt: index })
     if (pause_ms > 0) yield* pause(pause_ms, 2 * pause_ms)
     yield* keepAlive(session.authority)
     const revision = yield* attempt(session, { ...batch, events }, head ?? (yield* readHead()))
@@ -109,7 +110,7 @@ export function* foldRevision(session: Session, batch: Batch, first: Head | null
 /** One attempt; null when another publisher was faster. */
 function* attempt(session: Session, batch: Batch, head: Head): Protocol<Revision | null> {
   const { authority, settings } = session
-  checkEpoch(authority, head.pointer?.epoch ?? 0)
+  yield* checkEpoch(authority, head.pointer?.epoch ?? 0)
   const mode = tombstoneMode(settings.tombstones, head.manifest)
   const problem = head.manifest === null ? null : deleteChannelProblem(head.manifest, mode)
   if (problem !== null) throw new Refused({ ok: false, reason: 'delete_channel', detail: problem })
