@@ -30,6 +30,8 @@ export interface Case {
   /** Whether as many rebuilds go before that are not told, as in a server that has been running. */
   readonly warm: boolean
   readonly chunk_events?: number
+  /** `emit` records deletions, and what is old expires; `understand` keeps every row. */
+  readonly tombstones: 'emit' | 'understand'
   /** A folder of the caller's, for a rebuild that goes on in another process; only with `store: "folder"`. */
   readonly folder?: string
   /** Where the process kills itself, in the first chunk that it folds: only of a full rebuild, which keeps chunks. */
@@ -49,6 +51,9 @@ export interface Figures {
   readonly revisions: number
   readonly events_read: number
 }
+
+/** A lease that does not end when a busy machine stretches the seconds in which a table of a million rows is encoded. */
+const LEASE_MS = 600_000
 
 const SCOPE = { tenant: 'acme', workspace: 'prod' }
 
@@ -84,7 +89,7 @@ async function inFreshWorkspaces(given: Case): Promise<Figures[]> {
 }
 
 async function measure(given: Case, bucket: Store): Promise<Figures> {
-  const { shape, mode, latency_ms, chunk_events } = given
+  const { shape, mode, latency_ms, chunk_events, tombstones } = given
   let events_read = 0
   const store = withLedger(dyingAt(given, scopedStore(bucket, SCOPE)), {
     eventAt: given.store === 'memory' ? null : openLedger(shape, given.ledger),
@@ -95,6 +100,8 @@ async function measure(given: Case, bucket: Store): Promise<Figures> {
   const settings = {
     ...DEFAULT_PROJECTION_SETTINGS,
     scope: SCOPE,
+    tombstones,
+    lease_ms: LEASE_MS,
     ...(chunk_events === undefined ? {} : { chunk_events }),
   }
   const env = createEnvironment({

@@ -42,6 +42,7 @@ async function rebuildIn(folder: string, about: Partial<Case> = {}): Promise<End
     shape: SHAPE,
     ledger,
     mode: 'full',
+    tombstones: 'emit',
     store: 'folder',
     latency_ms: 0,
     rounds: 1,
