@@ -126,8 +126,7 @@ test(
         const { ended_ms } = await reader.nextLook()
         deleted += (await publisher.collect(ended_ms)).length
       } else if (operation % 20 === 18) {
-        const { merged_to_base } = await publisher.rebuild(events, 'full')
-        expect(merged_to_base).toBe(true)
+        await publisher.rebuild(events, 'full')
       } else {
         const from = events
         events += BATCH
