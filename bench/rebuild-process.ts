@@ -22,8 +22,8 @@ export interface Case {
   /** The file that `writeLedger` wrote. */
   readonly ledger: string
   readonly mode: 'incremental' | 'full'
-  /** `memory`: the events too are in a memory store. `folder`: they stay in their file, the rest is in a folder. */
-  readonly store: 'memory' | 'folder'
+  /** `memory`: the events and the rest are in memory. Else the events stay in their file, the rest is in memory or a folder. */
+  readonly store: 'memory' | 'file' | 'folder'
   readonly latency_ms: number
   /** Rebuilds of fresh workspaces; the one in the middle is told. */
   readonly rounds: number
@@ -77,7 +77,8 @@ export async function runCase(given: Case): Promise<Figures> {
 async function inFreshWorkspaces(given: Case): Promise<Figures[]> {
   const figures: Figures[] = []
   for (let round = 0; round < given.rounds; round++) {
-    if (given.store === 'memory') figures.push(await measure(given, await memoryWorkspace(given)))
+    if (given.store === 'memory') figures.push(await measure(given, memoryWorkspace(given)))
+    else if (given.store === 'file') figures.push(await measure(given, memoryStore()))
     else if (given.folder !== undefined) figures.push(await measure(given, fsStore(given.folder)))
     else {
       const folder = mkdtempSync(join(tmpdir(), 'tidemark-bench-'))
@@ -157,7 +158,7 @@ function dyingAt({ die }: Case, store: Store): Store {
 }
 
 /** A memory store with the ledger in it. */
-async function memoryWorkspace({ shape, ledger }: Case): Promise<Store> {
+function memoryWorkspace({ shape, ledger }: Case): Store {
   const store = memoryStore()
   const eventAt = openLedger(shape, ledger)
   for (let number = 0; number < shape.events; number++) {

@@ -77,7 +77,7 @@ const LINES: readonly Line[] = [
   })),
   {
     what: 'full, ledger in a file',
-    given: { ...PLAIN, mode: 'full', store: 'folder', rounds: 1 },
+    given: { ...PLAIN, mode: 'full', store: 'file', rounds: 1 },
     sizes: SIZES,
     goals: [],
   },
@@ -150,8 +150,8 @@ function figuresOf(line: Line, size: number, { shape, file }: ReturnType<typeof 
 }
 
 /** Cost of an event between the cheapest and the dearest size: at most 1.3. */
-function flatness({ what, given, sizes }: Line, measured: readonly Figures[]): string[] {
-  if (given.store !== 'folder' || measured.length < 2 || sizes.length < SIZES.length) return []
+function flatness({ what, sizes }: Line, measured: readonly Figures[]): string[] {
+  if (sizes.length < SIZES.length) return []
   const costs = measured.map(({ events, thread_ms }) => thread_ms / events)
   const ratio = Math.max(...costs) / Math.min(...costs)
   console.log(`${`  dearest : cheapest event of ${what}`.padEnd(44)}${ratio.toFixed(2).padStart(12)}`)

@@ -30,8 +30,18 @@ export function encodeTable<N extends TableName>(name: N, rows: readonly RowIn<N
   return encodeSorted(name, sortedByKey(tableNamed(name), rows))
 }
 
+/** Files without rows: a base has a dozen of them, each time the same. */
+const emptyFiles = new Map<TableName, Uint8Array>()
+
 /** As `encodeTable`, for rows in the order of their key. */
 export function encodeSorted<N extends TableName>(name: N, rows: readonly RowIn<N>[]): Uint8Array {
+  if (rows.length > 0) return encodeRows(name, rows)
+  const known = emptyFiles.get(name) ?? withTypedEmptyList(encodeRows(name, rows))
+  emptyFiles.set(name, known)
+  return known
+}
+
+function encodeRows<N extends TableName>(name: N, rows: readonly RowIn<N>[]): Uint8Array {
   const columns = Object.entries(tableNamed(name).columns)
   const schema: SchemaElement[] = [
     { name: 'arrow_schema', num_children: columns.length },
@@ -65,8 +75,7 @@ export function encodeSorted<N extends TableName>(name: N, rows: readonly RowIn<
     void file.write({ columnData, rowGroupSize: ROW_GROUP_ROWS })
   }
   void file.finish()
-  const bytes = writer.getBytes().slice()
-  return rows.length > 0 ? bytes : withTypedEmptyList(bytes)
+  return writer.getBytes().slice()
 }
 
 /** Cells looked at to tell whether a column repeats itself. */
