@@ -10,28 +10,38 @@ export interface LedgerStoreOptions {
   readonly latency_ms: number
   /** Called for every event that is read. */
   onEvent(): void
+  /** Called for every round where there is latency: operations that are issued together are one. */
+  onRound(): void
 }
 
 /** Events by their number, the rest from `store`. */
-export function withLedger(store: Store, { eventAt, latency_ms, onEvent }: LedgerStoreOptions): Store {
+export function withLedger(
+  store: Store,
+  { eventAt, latency_ms, onEvent, onRound }: LedgerStoreOptions,
+): Store {
+  let is_counted = false
+  async function begin(): Promise<void> {
+    if (latency_ms === 0) return
+    if (!is_counted) onRound()
+    is_counted = true
+    await new Promise((resolve) => setTimeout(resolve, latency_ms))
+    // What is asked from here on has waited for this.
+    is_counted = false
+  }
   return {
     ...store,
     async get(key, options) {
-      if (latency_ms > 0) await sleep(latency_ms)
+      await begin()
       if (!key.startsWith('ledger/')) return store.get(key, options)
       onEvent()
       if (eventAt === null) return store.get(key, options)
       return { outcome: 'ok', bytes: eventAt(numberOfPath(key)), token: '1' }
     },
     async put(key, bytes, precondition, options) {
-      if (latency_ms > 0) await sleep(latency_ms)
+      await begin()
       return store.put(key, bytes, precondition, options)
     },
   }
-}
-
-async function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
 }
 
 /** Events of one part of a list. */

@@ -50,6 +50,8 @@ export interface Figures {
   readonly rss_mb: number
   readonly revisions: number
   readonly events_read: number
+  /** Where there is latency: store operations that wait for each other, those that are issued together counted once. */
+  readonly rounds: number
 }
 
 /** A lease that does not end when a busy machine stretches the seconds in which a table of a million rows is encoded. */
@@ -91,13 +93,14 @@ async function inFreshWorkspaces(given: Case): Promise<Figures[]> {
 
 async function measure(given: Case, bucket: Store): Promise<Figures> {
   const { shape, mode, latency_ms, chunk_events, tombstones } = given
-  let events_read = 0
+  let [events_read, rounds] = [0, 0]
   const store = withLedger(dyingAt(given, scopedStore(bucket, SCOPE)), {
     eventAt: given.store === 'memory' ? null : openLedger(shape, given.ledger),
     latency_ms,
     onEvent: () => (events_read += 1),
+    onRound: () => (rounds += 1),
   })
-  const rebuild_manifest_path = await writeList(store, shape)
+  const rebuild_manifest_path = await writeList(scopedStore(bucket, SCOPE), shape)
   const settings = {
     ...DEFAULT_PROJECTION_SETTINGS,
     scope: SCOPE,
@@ -134,6 +137,7 @@ async function measure(given: Case, bucket: Store): Promise<Figures> {
     rss_mb,
     revisions: result.revisions,
     events_read,
+    rounds,
   }
 }
 

@@ -2,9 +2,9 @@
  * `npm run bench:rebuild`: what a rebuild costs (issue 6): events per second with and without latency, whether an event
  * costs the same however many there are, and memory. Every line is of a process of its own (`rebuild-process.ts`).
  *
- * Goals are compared with CPU time, so that a busy machine does not count; the wall clock is printed beside it. Only
- * where latency is injected does the wall clock decide, because waiting is what is measured there. Exit code 1 when a
- * figure is missed.
+ * Goals are compared with CPU time, so that a busy machine does not count; the wall clock is printed beside it. A machine
+ * without other work would need the CPU time of the main thread and the latency of every round: `idle /s` is that rate.
+ * Exit code 1 when a goal is missed.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -25,7 +25,7 @@ const SIZES = [1_000, 10_000, 100_000, 1_000_000]
 const MS_PER_EVENT = 31_000
 
 /** Events that a rate is measured over, at least. */
-const MEASURED_EVENTS_MIN = 30_000
+const MEASURED_EVENTS_MIN = 60_000
 
 /** Latency of every store operation where there is any, ms. */
 const LATENCY_MS = 20
@@ -49,13 +49,14 @@ const PLAIN = { latency_ms: 0, warm: true, tombstones: 'emit' } as const
 
 const perSecond = (events: number, ms: number): number => (events * 1000) / ms
 
-const FAST: Goal = {
-  what: '30 000 events per second of the main thread',
-  isMet: ({ events, thread_ms }) => perSecond(events, thread_ms) >= 30_000,
-}
+/** Events per second on a machine without other work. */
+const idleRate = ({ events, thread_ms, rounds }: Figures, latency_ms: number): number =>
+  perSecond(events, thread_ms + rounds * latency_ms)
+
+const FAST: Goal = { what: '30 000 events per second', isMet: (figures) => idleRate(figures, 0) >= 30_000 }
 const UNDER_LATENCY: Goal = {
   what: '5 000 events per second',
-  isMet: ({ events, wall_ms }) => perSecond(events, wall_ms) >= 5_000,
+  isMet: (figures) => idleRate(figures, LATENCY_MS) >= 5_000,
 }
 const SMALL: Goal = { what: '256 MB above the idle process', isMet: ({ rss_mb }) => rss_mb <= 256 }
 
@@ -145,7 +146,7 @@ function figuresOf(line: Line, size: number, { shape, file }: ReturnType<typeof 
   const child = spawnSync(process.execPath, [...args, JSON.stringify(given)], { encoding: 'utf8' })
   if (child.status !== 0) throw new Error(`${line.what}, ${size} events: ${child.stderr}`)
   const figures = JSON.parse(child.stdout) as Figures
-  console.log(lineText(line.what, figures))
+  console.log(lineText(line, figures))
   return figures
 }
 
@@ -158,26 +159,27 @@ function flatness({ what, sizes }: Line, measured: readonly Figures[]): string[]
   return ratio <= 1.3 ? [] : [`${what}: cost per event flat within 1.3`]
 }
 
-const COLUMNS = ['events', 'events/s', '/s of thread', '/s of CPU', 'µs thread', 'MB above', 'revisions']
+const COLUMNS = ['events', 'idle /s', 'wall /s', '/s of CPU', 'µs/event', 'rounds', 'MB above', 'revisions']
 
 function heading(): string {
-  return `${''.padEnd(32)}${COLUMNS.map((column) => column.padStart(13)).join('')}`
+  return `${''.padEnd(32)}${COLUMNS.map((column) => column.padStart(11)).join('')}`
 }
 
 const count = (value: number): string => Math.round(value).toLocaleString('en')
 
-function lineText(what: string, figures: Figures): string {
-  const { events, wall_ms, cpu_ms, thread_ms, rss_mb, revisions } = figures
+function lineText({ what, given }: Line, figures: Figures): string {
+  const { events, wall_ms, cpu_ms, thread_ms, rounds, rss_mb, revisions } = figures
   const cells = [
     count(events),
+    count(idleRate(figures, given.latency_ms)),
     count(perSecond(events, wall_ms)),
-    count(perSecond(events, thread_ms)),
     count(perSecond(events, cpu_ms)),
     ((thread_ms * 1000) / events).toFixed(1),
+    given.latency_ms > 0 ? count(rounds) : '',
     count(rss_mb),
     String(revisions),
   ]
-  return `${what.padEnd(32)}${cells.map((cell) => cell.padStart(13)).join('')}`
+  return `${what.padEnd(32)}${cells.map((cell) => cell.padStart(11)).join('')}`
 }
 
 const events_max = parseOptions(process.argv.slice(2))
