@@ -113,7 +113,7 @@ function problemOf(seen: Look): string | null {
 
 test(
   'P1, P11, P12: a process that reads during 200 rebuilds, compactions and collections never sees a missing, torn or mixed revision',
-  { timeout: 60_000 },
+  { timeout: 120_000 },
   async () => {
     const folder = mkdtempSync(join(IN_MEMORY, 'tidemark-reader-'))
     onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
