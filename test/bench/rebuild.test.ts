@@ -32,7 +32,7 @@ test.each([
   ['full', 11],
   ['incremental', 10],
 ] as const)(
-  'RB-1: a %s rebuild waits for %i round trips, and one for 256 events',
+  'RB-1, %s: a rebuild waits for %i round trips, and one for 256 events',
   async (mode, rounds_besides) => {
     const figures = await runCase({ ...CASE, mode })
     expect(figures).toMatchObject({ events: 1_000, events_read: 1_000, revisions: 1 })
