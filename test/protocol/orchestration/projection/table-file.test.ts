@@ -69,6 +69,24 @@ describe('projections.md 3–7: every table, written and read', () => {
     fc.assert(holds, { numRuns: CASES })
   })
 
+  test('texts of which none repeats, or one does only far down, with gaps, empty ones and letters of all widths', () => {
+    const texts = fc.array(fc.oneof(fc.string({ unit: 'grapheme', maxLength: 5 }), fc.constant(null)), {
+      maxLength: 20,
+    })
+    const holds = fc.property(texts, fc.constantFrom('', '\u00e9'), (some, letter) => {
+      const [row] = rowsOf('tasks', 1)
+      if (row === undefined) throw new Error('one row')
+      const distinct = Array.from({ length: 150 }, (_, at) => `error ${at}${letter}`)
+      const rows = [...distinct, ...some].map((error_message, at) => ({
+        ...row,
+        task_key: String(at).padStart(4, '0'),
+        error_message,
+      }))
+      expect(decodeTable('tasks', 'x', encodeTable('tasks', rows))).toEqual(rows)
+    })
+    fc.assert(holds, { numRuns: CASES })
+  })
+
   test('several row groups', () => {
     const rows = rowsOf('run_key_conflicts', 45_000)
     const bytes = encodeTable('run_key_conflicts', rows)
