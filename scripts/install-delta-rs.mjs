@@ -1,15 +1,18 @@
-// Runs before `npm test`: delta-rs, another implementation of Delta Lake, which the tests let read what we wrote. It comes
-// from PyPI into a virtual environment of its own in .servers/delta-rs. Without Python its tests are skipped and counted
-// as skipped; nothing here makes `npm test` fail. Plain JavaScript, because the machine's own Node may run it.
+// Runs before `npm test`: delta-rs, another implementation of Delta Lake, and two of Parquet, which the tests let read what
+// we wrote. They come from PyPI into a virtual environment of their own in .servers/delta-rs. Without Python their tests are
+// skipped and counted as skipped; nothing here makes `npm test` fail. Plain JavaScript, because the machine's own Node may
+// run it.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { takeLock } from './lock.mjs'
 
-/** Exact versions, those that deltalake itself needs included. */
+/** Exact versions, those that deltalake itself needs included. arro3-io is the Rust crate `parquet`, pyarrow is C++. */
 const PACKAGES = [
   'deltalake==1.6.6',
   'arro3-core==0.9.1',
+  'arro3-io==0.9.1',
+  'pyarrow==26.0.1',
   'Deprecated==1.3.1',
   'typing_extensions==4.16.0',
   'wrapt==2.5.2',
@@ -31,7 +34,7 @@ function run(command, args) {
 }
 
 function install() {
-  console.error('Installing delta-rs for the tests (pip; half a minute, once)…')
+  console.error('Installing delta-rs and Parquet readers for the tests (pip; a minute, once)…')
   rmSync(folder, { recursive: true, force: true })
   const pip = ['-m', 'pip', 'install', '--quiet', '--no-deps', '--only-binary', ':all:', ...PACKAGES]
   if (run('python3', ['-m', 'venv', folder]) && run(`${folder}/bin/python`, pip)) writeFileSync(stamp, wanted)

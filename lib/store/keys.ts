@@ -19,6 +19,7 @@ export const LIST_LIMIT_MAX = 1000
  * `path` and counts towards its length only.
  */
 export function keyProblem(path: string, prefix = ''): string | undefined {
+  if (PLAIN_KEY.test(path)) return lengthProblem(prefix + path)
   if (path === '') return 'P-8: the key of an object must not be empty'
   return characterProblem(path) ?? segmentProblem(path) ?? lengthProblem(prefix + path)
 }
@@ -66,6 +67,9 @@ export function compareKeys(a: string, b: string): number {
 function refuse(path: string, problem: string | undefined): void {
   if (problem !== undefined) throw new StoreError('invalid_key', path, `invalid key, rule ${problem}`)
 }
+
+/** Nearly all keys: segments of letters, digits and a few signs that do not begin with a dot. They break no rule. */
+const PLAIN_KEY = /^[\w=-][\w=.-]*(?:\/[\w=-][\w=.-]*)*$/
 
 function characterProblem(path: string): string | undefined {
   if (path.startsWith('/') || path.startsWith('\\')) return 'P-1: a key must not start with a slash'

@@ -10,6 +10,7 @@ import { fsStore } from '../../lib/store/fs.ts'
 import { s3Store } from '../../lib/store/s3.ts'
 import { REPOSITORY } from '../house/tools.ts'
 import { codeBlocks } from '../support/documents.ts'
+import { otlpReceiver } from '../support/otlp-receiver.ts'
 import { whyNot } from '../support/servers/binaries.ts'
 import { startMinio } from '../support/servers/minio.ts'
 import { copyWorkingTree } from '../support/working-copy.ts'
@@ -201,6 +202,19 @@ describe('a stop', { timeout: START_MS }, () => {
     answer.resume()
     expect(await stopping.ended).toMatchObject({ code: 0, signal: null })
   })
+})
+
+test('spans reach a collector before the process ends', { timeout: START_MS }, async () => {
+  const collector = await otlpReceiver()
+  onTestFinished(async () => collector.close())
+  const watched = await serve([], {
+    ARCO_STORAGE_BUCKET: 'memory:',
+    OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint,
+  })
+  expect((await fetch(`${watched.base}/health`)).status).toBe(200)
+  watched.kill('SIGTERM')
+  expect(await watched.ended).toMatchObject({ code: 0 })
+  expect(collector.spans().map(({ name }) => name)).toContain('GET /health')
 })
 
 describe('the dev posture', () => {

@@ -10,6 +10,7 @@ import { userOf } from '../support/deployment.ts'
 import { expectSettledAndTold, healthEnv, plantStuck, webhookReceiver } from '../support/health.ts'
 import { runCommand } from '../support/process.ts'
 import { expectProblem } from '../support/problems.ts'
+import { samplesOf, valueOf } from '../support/prometheus.ts'
 import { freshId, freshPayload, type Answer } from '../support/service.ts'
 import { readBucket } from '../support/stores.ts'
 import {
@@ -45,6 +46,30 @@ afterAll(async () => {
 })
 
 test.each(SMOKE)('workerd: $name', async ({ run }) => run(runtime))
+
+test('workerd: 40 commits of one table at once, of which some wait for the turn of another request (S30)', async () => {
+  const headers = { authorization: `Bearer ${await userOf('acme')}`, 'content-type': 'application/json' }
+  const at = `${worker.base}/api/v1/delta/tables/${freshId()}/commits`
+  const post = async (url: string, body: unknown): Promise<Response> =>
+    fetch(url, { method: 'POST', headers, body: JSON.stringify(body) })
+  const staged = (await (await post(`${at}/stage`, { payload: freshPayload() })).json()) as object
+  const answers = await Promise.all(
+    Array.from({ length: 40 }, async () =>
+      post(at, { read_version: -1, ...staged, idempotency_key: freshId() }),
+    ),
+  )
+  const statuses = answers.map(({ status }) => status)
+  expect(statuses.filter((status) => status === 200)).toHaveLength(1)
+  expect(statuses.filter((status) => status === 409)).toHaveLength(39)
+})
+
+test('workerd: /metrics says that it is about one isolate', async () => {
+  const text = await (await fetch(`${worker.base}/metrics`)).text()
+  expect(valueOf(text, 'tidemark_counting_info', { counted_by: 'isolate' })).toBe(1)
+  expect(samplesOf(text).some(({ name, value }) => name === 'arco_delta_commits_total' && value > 0)).toBe(
+    true,
+  )
+})
 
 describe('the bundle', () => {
   test(`reads at most ${BUNDLE_BYTES_MAX / 1024} KiB gzipped when it starts; the compactor is read when it is asked for`, () => {

@@ -6,6 +6,9 @@ import { runCommand } from './process.ts'
 
 const FOLDER = join(REPOSITORY, '.servers', 'delta-rs')
 
+/** The Python that has it. */
+export const PYTHON = join(FOLDER, 'bin', 'python')
+
 /** Why nothing can be read by delta-rs here; null when it can. */
 export function whyNoDeltaRs(): string | null {
   return existsSync(join(FOLDER, 'packages.txt'))
@@ -29,7 +32,7 @@ export type DeltaRsTables = Readonly<
 /** Read tables; an Error says what delta-rs could not make of them. */
 export async function readByDeltaRs(request: DeltaRsRequest): Promise<DeltaRsTables> {
   const { code, stdout, stderr } = await runCommand({
-    command: join(FOLDER, 'bin', 'python'),
+    command: PYTHON,
     args: [join(REPOSITORY, 'test/support/delta-rs.py'), JSON.stringify(request)],
     cwd: REPOSITORY,
   })

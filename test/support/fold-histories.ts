@@ -40,6 +40,14 @@ export interface HistoryOptions {
 
 type Known = Exclude<EventData, { type: 'unknown' }>
 
+/** Which attempt of which task. */
+interface Attempt {
+  readonly run_id: string
+  readonly task_key: string
+  readonly attempt: number
+  readonly attempt_id: string
+}
+
 const START_MS = Date.UTC(2026, 0, 1)
 const CROCKFORD = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
 
@@ -215,10 +223,7 @@ function plausible(model: Model, picker: Picker): EventData | null {
     case 'RETRY_WAIT':
       return picker.of([dispatchRequested(picker, next), { ...started(picker), ...next }])
     case 'DISPATCHED':
-      return picker.of([
-        { ...enqueued(picker), ...attempt, dispatch_id: canonical(attempt) },
-        { ...started(picker), ...attempt },
-      ])
+      return picker.of([enqueuedAs(picker, attempt), { ...started(picker), ...attempt }])
     case 'RUNNING':
       return picker.of([
         { ...heartbeat(picker), ...attempt },
@@ -243,15 +248,7 @@ function nextOfBackfill(row: ModelRow, picker: Picker): EventData {
   }
 }
 
-function canonical({
-  run_id,
-  task_key,
-  attempt,
-}: {
-  run_id: string
-  task_key: string
-  attempt: number
-}): string {
+function canonical({ run_id, task_key, attempt }: Omit<Attempt, 'attempt_id'>): string {
   return `dispatch:${run_id}:${task_key}:${attempt}`
 }
 
@@ -349,12 +346,7 @@ function visibility(picker: Picker): Extract<Known, { type: 'task_output_visibil
   return { type: 'task_output_visibility_changed', ...attemptOf(picker), ...visible(picker) }
 }
 
-function dispatchRequested(
-  picker: Picker,
-  attempt:
-    | ReturnType<typeof attemptOf>
-    | { run_id: string; task_key: string; attempt: number; attempt_id: string },
-): Extract<Known, { type: 'dispatch_requested' }> {
+function dispatchRequested(picker: Picker, attempt: Attempt): Extract<Known, { type: 'dispatch_requested' }> {
   const dispatch_id = picker.of([canonical(attempt), canonical(attempt), canonical(attempt), 'd9'])
   return { type: 'dispatch_requested', ...attempt, worker_queue: picker.of(QUEUES), dispatch_id }
 }
@@ -369,6 +361,16 @@ function enqueued(picker: Picker): Extract<Known, { type: 'dispatch_enqueued' }>
     task_key: named.task_key,
     attempt: named.attempt,
     cloud_task_id: picker.of(['c0', 'c1']),
+  }
+}
+
+function enqueuedAs(picker: Picker, attempt: Attempt): Extract<Known, { type: 'dispatch_enqueued' }> {
+  return {
+    ...enqueued(picker),
+    dispatch_id: canonical(attempt),
+    run_id: attempt.run_id,
+    task_key: attempt.task_key,
+    attempt: attempt.attempt,
   }
 }
 

@@ -56,10 +56,12 @@ export function startProcess({ command, args, cwd, env = {}, own_group = false }
       const matched = new Promise<RegExpExecArray>((found) => {
         const look = (): void => {
           const match = pattern.exec(where === 'stdout' ? stdout : stderr)
-          if (match !== null) found(match)
+          if (match === null) return
+          child[where].off('data', look)
+          found(match)
         }
-        look()
         child[where].on('data', look)
+        look()
       })
       const gone = ended.then(({ code, signal }): never => {
         throw new Error(`${command} ended (${code ?? signal}) before it printed ${pattern}: ${stderr}`)

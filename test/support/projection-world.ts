@@ -6,18 +6,12 @@ import type { Note, Protocol } from '../../lib/protocol/effects.ts'
 import { encodeEvent } from '../../lib/protocol/orchestration/events/encode.ts'
 import type { LedgerEvent } from '../../lib/protocol/orchestration/events/kinds.ts'
 import { eventPath, POINTER_PATH } from '../../lib/protocol/orchestration/paths.ts'
-import { compact } from '../../lib/protocol/orchestration/projection/compact.ts'
 import type {
   CompactResult,
   Folded,
   RebuildResult,
 } from '../../lib/protocol/orchestration/projection/outcomes.ts'
-import { readProjection } from '../../lib/protocol/orchestration/projection/read.ts'
-import {
-  rebuild,
-  REBUILD_DEFAULTS,
-  type RebuildRequest,
-} from '../../lib/protocol/orchestration/projection/rebuild.ts'
+import { REBUILD_DEFAULTS, type RebuildRequest } from '../../lib/protocol/orchestration/projection/rebuild.ts'
 import {
   DEFAULT_PROJECTION_SETTINGS,
   type ProjectionSettings,
@@ -26,6 +20,7 @@ import { memoryStore, type MemoryStore } from '../../lib/store/memory.ts'
 import { scopedStore, scopePrefix, type Scope } from '../../lib/store/scoped.ts'
 import type { Store } from '../../lib/store/types.ts'
 import { dumpState, type Dump } from './projection.ts'
+import { SHIPPED, type ProjectionProtocol } from './projection-protocol.ts'
 import { forbidListing } from './stores.ts'
 
 /** Where the clock of a world starts, epoch ms. */
@@ -39,10 +34,13 @@ export interface WorldOptions {
   readonly now_ms?: number
   /** Put in front of the scoped store: faults, counters, latency. */
   readonly wrap?: (store: Store) => Store
+  /** A wrong variant of the operations; the code that ships unless given. */
+  readonly protocol?: ProjectionProtocol
 }
 
 /** A workspace and everything that acts on it. */
 export interface World {
+  readonly protocol: ProjectionProtocol
   readonly store: MemoryStore
   readonly scope: Scope
   readonly prefix: string
@@ -56,6 +54,8 @@ export interface World {
   compact(paths: readonly string[], fencing_token?: number | null): Promise<CompactResult>
   /** Store a list under a fresh name and rebuild from it. */
   rebuild(paths: readonly string[], options?: Partial<RebuildRequest>): Promise<RebuildResult>
+  /** Store a list under a fresh name. */
+  list(event_paths: readonly string[]): string
   /** Every row that readers see. */
   rows(): Promise<Dump>
   /** Put an object there, whatever lies there. */
@@ -68,6 +68,7 @@ export interface World {
 
 /** Make one. */
 export function projectionWorld(options: WorldOptions = {}): World {
+  const protocol = options.protocol ?? SHIPPED
   const scope = options.scope ?? { tenant: 'acme', workspace: 'prod' }
   const store = options.store ?? memoryStore()
   const prefix = scopePrefix(scope)
@@ -83,7 +84,7 @@ export function projectionWorld(options: WorldOptions = {}): World {
       now: () => clock.now_ms,
       monotonic: () => clock.now_ms,
       sleep: async (ms) => {
-        clock.now_ms += ms
+        clock.now_ms += Math.ceil(ms)
       },
       random: () => 0.5,
       ulid: ulidSequence(() => clock.now_ms),
@@ -92,6 +93,7 @@ export function projectionWorld(options: WorldOptions = {}): World {
   let lists = 0
   const read = (path: string): Uint8Array | null => store.peek(prefix + path)?.bytes ?? null
   const world: World = {
+    protocol,
     store,
     scope,
     prefix,
@@ -108,15 +110,19 @@ export function projectionWorld(options: WorldOptions = {}): World {
       })
     },
     compact: async (event_paths, fencing_token = null) =>
-      run(compact(settings, { event_paths, fencing_token }), env),
+      run(protocol.compact(settings, { event_paths, fencing_token }), env),
     async rebuild(event_paths, options = {}) {
-      const rebuild_manifest_path = `state/orchestration/rebuilds/list-${lists++}.json`
-      world.write(rebuild_manifest_path, JSON.stringify({ event_paths }))
-      return run(rebuild(settings, { ...REBUILD_DEFAULTS, rebuild_manifest_path, ...options }), env)
+      const rebuild_manifest_path = world.list(event_paths)
+      return run(protocol.rebuild(settings, { ...REBUILD_DEFAULTS, rebuild_manifest_path, ...options }), env)
+    },
+    list(event_paths) {
+      const path = `state/orchestration/rebuilds/list-${lists++}.json`
+      world.write(path, JSON.stringify({ event_paths }))
+      return path
     },
     write: (path, text) => store.seed(prefix + path, new TextEncoder().encode(text)),
     async rows() {
-      const seen = await run(readProjection(settings), env)
+      const seen = await run(protocol.readProjection(settings), env)
       if (!seen.ok) throw new Error(`the projection cannot be read: ${JSON.stringify(seen)}`)
       return dumpState(seen.state)
     },

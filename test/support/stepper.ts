@@ -21,20 +21,29 @@ interface Waiting {
 export class Stepped<R> {
   readonly #protocol: Protocol<R>
   readonly #env: Environment
+  readonly #Failure: typeof StoreError
   #waiting: Waiting[] = []
   #is_batch = false
   #next: IteratorResult<Step, R>
   #is_dead = false
 
-  private constructor(protocol: Protocol<R>, env: Environment) {
+  private constructor(protocol: Protocol<R>, env: Environment, Failure: typeof StoreError) {
     this.#protocol = protocol
     this.#env = env
+    this.#Failure = Failure
     this.#next = protocol.next()
   }
 
-  /** Start a process; it stops at its first operation on the store. */
-  static async start<R>(protocol: Protocol<R>, env: Environment): Promise<Stepped<R>> {
-    const process = new Stepped(protocol, env)
+  /**
+   * Start a process; it stops at its first operation on the store. Reads fail with `Failure`: a copy of the code tells its
+   * own class by `instanceof`.
+   */
+  static async start<R>(
+    protocol: Protocol<R>,
+    env: Environment,
+    Failure: typeof StoreError = StoreError,
+  ): Promise<Stepped<R>> {
+    const process = new Stepped(protocol, env, Failure)
     await process.#settle()
     return process
   }
@@ -76,19 +85,19 @@ export class Stepped<R> {
 
   /** F1: an error, and nothing happened. */
   async failBefore(label: string): Promise<this> {
-    return this.#answer(label, failed)
+    return this.#answer(label, this.#failed)
   }
 
   /** F2: it happened, and the answer is lost. */
   async failAfter(label: string): Promise<this> {
     await this.#perform(this.#find(label).op)
-    return this.#answer(label, failed)
+    return this.#answer(label, this.#failed)
   }
 
   /** F3: an error now; call what is returned to let the write land. */
   async detach(label: string): Promise<() => Promise<void>> {
     const { op } = this.#find(label)
-    await this.#answer(label, failed)
+    await this.#answer(label, this.#failed)
     return async () => {
       await this.#perform(op)
     }
@@ -104,6 +113,11 @@ export class Stepped<R> {
     this.#is_dead = true
     this.#waiting = []
   }
+
+  readonly #failed = (op: StoreOp): Answer =>
+    op.kind === 'put'
+      ? { outcome: 'unknown' }
+      : { outcome: 'failed', error: new this.#Failure('unavailable', op.path, 'injected') }
 
   #find(label: string): Waiting {
     const found = this.#waiting.find((each) => each.label === label && !each.is_answered)
@@ -157,12 +171,6 @@ export class Stepped<R> {
 
 function isStoreOp(op: Op): op is StoreOp {
   return op.kind === 'get' || op.kind === 'put'
-}
-
-function failed(op: StoreOp): Answer {
-  return op.kind === 'put'
-    ? { outcome: 'unknown' }
-    : { outcome: 'failed', error: new StoreError('unavailable', op.path, 'injected') }
 }
 
 function* one(op: Op): Protocol<Answer> {

@@ -31,8 +31,8 @@ export const STORES: readonly { readonly name: string; readonly make: MakeStore 
   { name: 'folder', make: () => folderStore(IN_MEMORY) },
 ]
 
-/** A file system without a disk, where there is one: the same calls, and no waiting for fsync. */
-const IN_MEMORY = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
+/** Where folders are without a disk, where the machine has such a place: the same calls, and no waiting for fsync. */
+export const IN_MEMORY = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
 
 /** A folder store in a fresh temporary folder; on a disk unless told. */
 export function folderStore(parent: string = tmpdir()): TestStore & { readonly folder: string } {

@@ -65,13 +65,24 @@ function decodePlain(input: Uint8Array | string): LedgerEvent | null {
     const text = typeof input === 'string' ? input : UTF8.decode(input)
     const tree = JSON.parse(text) as JsonValue
     // A lone surrogate escape would be written back as it came.
-    if (text.includes('\\ud') || isDeeperThan(DEPTH_MAX, tree)) return null
+    if (text.includes('\\ud') || (hasManyContainers(text) && isDeeperThan(DEPTH_MAX, tree))) return null
     const event = ledgerEvent.decode(tree, NOTHING_REPEATED)
     return JSON.stringify(tree) === text ? event : null
   } catch (error) {
     if (error instanceof SyntaxError || error instanceof TypeError || error instanceof Mismatch) return null
     throw error
   }
+}
+
+/** Whether there are enough of them for one to be too deep. Looking at a text is cheaper than walking its tree. */
+function hasManyContainers(text: string): boolean {
+  let count = 0
+  for (const bracket of ['{', '[']) {
+    for (let at = text.indexOf(bracket); at !== -1; at = text.indexOf(bracket, at + 1)) {
+      if (++count > DEPTH_MAX) return true
+    }
+  }
+  return false
 }
 
 function isDeeperThan(levels: number, value: JsonValue): boolean {

@@ -79,6 +79,9 @@ const I64_MIN = -(2n ** 63n)
 const I64_MAX = 2n ** 63n - 1n
 const U64_MAX = 2n ** 64n - 1n
 
+/** Characters of the longest integer: 19 digits and a sign, or the 20 digits of `U64_MAX`. */
+const INTEGER_CHARS_MAX = 20
+
 /** Any string, the empty one too. */
 export const text: Codec<string> = {
   expected: 'a string',
@@ -355,7 +358,9 @@ function bigInteger(expected: string, min: bigint, max: bigint): Codec<bigint> {
 
 function integerOf(value: JsonValue): bigint | null {
   if (typeof value === 'number') return Number.isSafeInteger(value) ? BigInt(value) : null
-  return value instanceof NumberLiteral && isIntegerLiteral(value) ? BigInt(value.text) : null
+  // Reading a million digits takes more than linear time, and no integer of an event has so many.
+  if (!(value instanceof NumberLiteral) || value.text.length > INTEGER_CHARS_MAX) return null
+  return isIntegerLiteral(value) ? BigInt(value.text) : null
 }
 
 function jsonInteger(value: bigint): JsonValue {

@@ -8,7 +8,6 @@ import type { DependencySlot, FoldState, TaskSlot } from './state.ts'
 
 /** Put a new edge into the graph. */
 export function link(edge: DependencySlot, from: TaskSlot, to: TaskSlot): void {
-  edge.from = from
   edge.to = to
   edge.next_downstream = from.downstream
   from.downstream = edge

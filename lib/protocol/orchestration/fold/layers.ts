@@ -100,6 +100,12 @@ export function takeDelta(state: FoldState): Layer {
   return { rows: rows as Layer['rows'], deletions }
 }
 
+/** All of a state as one layer. */
+export function wholeLayer(state: FoldState): Layer {
+  const rows = TABLE_NAMES.map((name) => [name, allRows(state, name)] as const)
+  return { rows: Object.fromEntries(rows) as Layer['rows'], deletions: {} }
+}
+
 /** Every row of a table in the order of its key, as a base snapshot has them. */
 export function allRows<N extends TableName>(state: FoldState, name: N): readonly RowIn<N>[] {
   writeCatalog(state)

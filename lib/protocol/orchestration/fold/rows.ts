@@ -203,8 +203,8 @@ export function sortedByKey<R>(table: Table<R>, rows: Iterable<R>): R[] {
 }
 
 function compareKeyParts(a: readonly string[], b: readonly string[]): number {
-  for (const [at, part] of a.entries()) {
-    const order = compareBytes(part, b[at] ?? '')
+  for (let at = 0; at < a.length; at++) {
+    const order = compareBytes(a[at] ?? '', b[at] ?? '')
     if (order !== 0) return order
   }
   return 0

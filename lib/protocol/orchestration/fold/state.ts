@@ -39,9 +39,8 @@ export interface TaskSlot extends Slot<TaskRow> {
   settled: Settled | null
 }
 
-/** An edge of the graph: its ends, and the next edge of the same task in either direction. */
+/** An edge of the graph: the task that waits, and the next edge of the same task in either direction. */
 export interface DependencySlot extends Slot<DependencyRow> {
-  from: TaskSlot | null
   to: TaskSlot | null
   next_downstream: DependencySlot | null
   next_upstream: DependencySlot | null
@@ -106,5 +105,5 @@ function newTaskSlot(): TaskSlot {
 }
 
 function newDependencySlot(): DependencySlot {
-  return { row: null, before: undefined, from: null, to: null, next_downstream: null, next_upstream: null }
+  return { row: null, before: undefined, to: null, next_downstream: null, next_upstream: null }
 }

@@ -37,7 +37,8 @@ export interface Tally {
   revisions: number
   row_counts: RowCounts | null
   last: Revision | null
-  watermark_before: string | null
+  /** What was visible before the first of them. */
+  before: Revision['before']
   /** Selected events that are left. */
   remaining: number
 }
@@ -57,7 +58,7 @@ export function emptyTally(): Tally {
     revisions: 0,
     row_counts: null,
     last: null,
-    watermark_before: null,
+    before: null,
     remaining: 0,
   }
 }
@@ -73,7 +74,7 @@ export function addRevision(tally: Tally, revision: Revision): void {
   accounting.older_than_idempotency_window += outcomes.older_than_idempotency_window
   tally.events_processed += outcomes.applied + outcomes.no_effect + outcomes.duplicate
   if (revision.published) tally.revisions += 1
-  if (tally.last === null) tally.watermark_before = watermarkOf(revision.before)
+  if (tally.last === null) tally.before = revision.before
   tally.row_counts = tally.row_counts === null ? row_counts : addCounts(tally.row_counts, row_counts)
   tally.last = revision
 }
@@ -88,24 +89,28 @@ export function watermarkOf(manifest: Revision['before']): string | null {
   return manifest === null ? null : floorOf(manifest.watermarks)
 }
 
-/** The 200 (spec/http-api.md 5.2). `pointer_version` is empty when nothing was ever published. */
+/**
+ * The 200 (spec/http-api.md 5.2). `pointer_version` is empty when nothing was ever published. A dry run names the manifest
+ * that is visible: another revision would say that it has published one.
+ */
 export function foldedAnswer(tally: Tally, about: Pick<Folded, 'rebuild_id' | 'dry_run'> = {}): Folded {
-  const { last, accounting, events_processed, revisions, watermark_before, row_counts } = tally
+  const { last, before, accounting, events_processed, revisions, row_counts } = tally
   if (last === null) throw new Error('no revision was looked at')
   const { manifest, delta_id, merged_to_base, pointer_token } = last
+  const visible = about.dry_run === true ? (before ?? manifest) : manifest
   return {
     ok: true,
     events_processed,
     accounting,
     ...(delta_id === null ? {} : { delta_id }),
-    manifest_id: manifest.manifest_id,
-    manifest_revision: manifest.revision_ulid,
+    manifest_id: visible.manifest_id,
+    manifest_revision: visible.revision_ulid,
     pointer_version: pointer_token ?? '',
     visibility_status: 'visible',
     repair_pending: false,
     merged_to_base,
     revisions: about.dry_run === true ? 0 : revisions,
-    watermark_before,
+    watermark_before: watermarkOf(before),
     watermark_after: watermarkOf(manifest),
     remaining: tally.remaining,
     ...about,

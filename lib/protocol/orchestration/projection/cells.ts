@@ -4,7 +4,7 @@ import { compareBytes } from '../byte-order.ts'
 import { fromMs, type Instant } from '../events/instant.ts'
 import { Mismatch, NOTHING_REPEATED } from '../events/schema.ts'
 import type { Column } from '../tables/columns.ts'
-import { ParquetError } from './parquet-pages.ts'
+import { ParquetError } from './parquet-error.ts'
 
 /** What a file holds: one of the four types, or NULL. */
 export type Cell = string | number | bigint | boolean | null

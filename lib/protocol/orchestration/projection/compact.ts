@@ -9,6 +9,9 @@
  *       artifact
  *     table-file, cells,           rows <-> Parquet bytes
  *       parquet-reader,
+ *       parquet-pages,
+ *       thrift-bounds,
+ *       parquet-error,
  *       legacy-event-type
  *     deletions, quarantine,       the other parts of a revision: keys that are gone, events left out, which events
  *       witness                    it came from
@@ -57,7 +60,14 @@ function* compactOrThrow(settings: ProjectionSettings, request: CompactRequest):
   const paths = [...new Set(request.event_paths)]
   refuseBadPaths(paths)
   return yield* underLock(settings, 'compact', request.fencing_token, function* (authority, readHead) {
-    const session: Session = { settings, authority, dry_run: false, cache: new Map(), carried: null }
+    const session: Session = {
+      settings,
+      authority,
+      dry_run: false,
+      cache: new Map(),
+      unwritten: [],
+      carried: null,
+    }
     const reading = loadBatch(paths, settings, { quarantine: false, beforeRead: () => keepAlive(authority) })
     const [head, { events }] = yield* together(readHead(), reading)
     const tally = emptyTally()

@@ -27,18 +27,24 @@ interface Piece extends WantedArtifact {
   readonly table: TableName | null
 }
 
+/** What a call has already: contents that it has read, and layers above those that are stored. */
+export interface LoadOptions {
+  readonly cache?: ArtifactCache
+  readonly above?: readonly Layer[]
+}
+
 /** Read and merge the layers of a manifest; null stands for an empty workspace. */
 export function* loadProjection(
   manifest: Manifest | null,
   mode: TombstoneMode,
   settings: ProjectionSettings,
-  cache: ArtifactCache = new Map(),
+  { cache, above = [] }: LoadOptions = {},
 ): Protocol<FoldState> {
   const layers = manifest === null ? [] : yield* readLayers(layersOf(manifest), settings.reads_max, cache)
   const { tenant_secret, terminal_run_days } = settings
   return loadState(
     { tenant_secret, terminal_run_days: mode === 'emit' ? terminal_run_days : null },
-    layers,
+    [...layers, ...above],
     manifest?.watermarks.last_committed_event_id ?? null,
   )
 }

@@ -6,9 +6,8 @@
 import type { ColumnMetaData, SchemaElement } from 'hyparquet'
 import { parquetHeader } from 'hyparquet/src/column.js'
 import { snappyUncompress } from 'hyparquet/src/snappy.js'
-
-/** A file that breaks a rule; the caller knows which object it is. */
-export class ParquetError extends Error {}
+import { ParquetError } from './parquet-error.ts'
+import { checkThriftStruct } from './thrift-bounds.ts'
 
 /** A cell: text, number, 64-bit integer, truth, or `null` for NULL. */
 export type ReadCell = string | number | bigint | boolean | null
@@ -34,6 +33,7 @@ export function readChunk(chunk: Chunk): ReadCell[] {
   let dictionary: readonly ReadCell[] | null = null
   while (cells.length < chunk.row_count) {
     if (reader.offset >= view.byteLength) throw new ParquetError('a column has fewer cells than rows')
+    checkThriftStruct(chunk.bytes, reader.offset)
     const header = parquetHeader(reader)
     const page = pageOf(chunk, reader.offset, header)
     reader.offset += header.compressed_page_size

@@ -6,7 +6,9 @@
 import { parquetMetadata, parquetSchema } from 'hyparquet'
 import type { ColumnChunk, FileMetaData, SchemaElement } from 'hyparquet'
 import type { StoredType } from '../tables/columns.ts'
-import { ParquetError, readChunk, type ReadCell } from './parquet-pages.ts'
+import { ParquetError } from './parquet-error.ts'
+import { readChunk, type ReadCell } from './parquet-pages.ts'
+import { checkThriftStruct } from './thrift-bounds.ts'
 
 /** A file whose footer has been read and found plausible. */
 export interface ParquetFile {
@@ -30,6 +32,7 @@ const ROW_GROUPS_MAX = 10_000
 /** Read the footer. Throws ParquetError for one that does not parse or promises what a table cannot hold. */
 export function openParquet(bytes: Uint8Array): ParquetFile {
   return decoding('the Parquet footer does not parse', () => {
+    checkThriftStruct(bytes, footerStart(bytes), bytes.length - 8)
     const metadata = parquetMetadata(bytes, { geoparquet: false })
     const { num_rows, row_groups, schema } = metadata
     if (schema.length > COLUMNS_MAX + 1) throw new ParquetError(`expected at most ${COLUMNS_MAX} columns`)
@@ -46,6 +49,17 @@ export function openParquet(bytes: Uint8Array): ParquetFile {
     }
     return { bytes, metadata, columns: plainColumns(metadata), row_count: Number(num_rows) }
   })
+}
+
+/** Where the footer begins: its size and the magic are the last eight bytes. */
+function footerStart(bytes: Uint8Array): number {
+  if (bytes.length < 12) throw new ParquetError('the file is too short')
+  const size = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(
+    bytes.length - 8,
+    true,
+  )
+  if (size > bytes.length - 12) throw new ParquetError('the footer is larger than the file')
+  return bytes.length - 8 - size
 }
 
 /** What the library throws at broken bytes is of any kind; a broken file is none of a program. */

@@ -58,8 +58,9 @@ export function* publish(draft: Draft, authority: Authority): Protocol<Published
   const manifest = yield* writeManifest(draft)
   if (manifest === null) return { outcome: 'moved' }
   // Crash here: the manifest exists and nothing names it. The next publisher skips its id (X8).
-  const pointer = yield* nextPointer(draft.head, manifest)
-  assertSuccession(draft.head.pointer, pointer.parent_pointer_hash, pointer, 'publish')
+  const parent_hash = yield* hashOf(draft.head.stored)
+  const pointer = yield* nextPointer(manifest, parent_hash)
+  assertSuccession(draft.head.pointer, parent_hash, pointer, 'publish')
   yield* checkLease(authority)
   const swapped = yield* swapPointer(draft.head.stored, pointer, (seen) => isOnChain(seen, manifest))
   if (swapped === null) return { outcome: 'moved' }
@@ -75,12 +76,9 @@ export function* publish(draft: Draft, authority: Authority): Protocol<Published
 export function* touch(head: Head): Protocol<Token | null> {
   if (head.pointer === null) return null
   const { now_ms } = yield* now()
-  const pointer = {
-    ...head.pointer,
-    parent_pointer_hash: yield* hashOf(head.stored),
-    updated_at: timeText(now_ms),
-  }
-  assertSuccession(head.pointer, pointer.parent_pointer_hash, pointer, 'touch')
+  const parent_pointer_hash = yield* hashOf(head.stored)
+  const pointer = { ...head.pointer, parent_pointer_hash, updated_at: timeText(now_ms) }
+  assertSuccession(head.pointer, parent_pointer_hash, pointer, 'touch')
   return (yield* swapPointer(head.stored, pointer, null))?.stored.token ?? null
 }
 
@@ -120,13 +118,13 @@ function* putManifest(
   }
 }
 
-function* nextPointer(head: Head, manifest: Manifest): Protocol<Pointer> {
+function* nextPointer(manifest: Manifest, parent_pointer_hash: string | null): Protocol<Pointer> {
   const { now_ms } = yield* now()
   return {
     manifest_id: manifest.manifest_id,
     manifest_path: manifestPath(manifest.manifest_id),
     epoch: manifest.epoch,
-    parent_pointer_hash: yield* hashOf(head.stored),
+    parent_pointer_hash,
     updated_at: timeText(now_ms),
   }
 }
@@ -153,10 +151,12 @@ function* swapPointer(
     if (result.outcome === 'ok') return { stored: { ...result, bytes }, is_head: true }
     may_have_landed ||= result.outcome !== 'no_effect'
     const seen = yield* lookAt(may_have_landed)
-    if (seen !== null && sameBytes(seen.bytes, bytes)) return { stored: seen, is_head: true }
-    if (result.outcome === 'precondition_failed' || !sameStored(previous, seen)) {
+    const is_head = seen !== null && sameBytes(seen.bytes, bytes)
+    if (is_head && isVisible === null) return { stored: seen, is_head }
+    if (is_head || result.outcome === 'precondition_failed' || !sameStored(previous, seen)) {
       if (seen === null || isVisible === null) return null
-      return (yield* isStillVisible(seen, isVisible)) ? { stored: seen, is_head: false } : null
+      // Equal pointers are not enough: what they name may have been collected and written by somebody else.
+      return (yield* isStillVisible(seen, isVisible)) ? { stored: seen, is_head } : null
     }
     if (sent > RESENDS_MAX && may_have_landed) throw outcomeUnknown()
     yield* beforeResend([result], sent)

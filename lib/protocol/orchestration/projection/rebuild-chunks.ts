@@ -8,7 +8,7 @@
  *     layer.{hash}.json   what it changed, named by its content
  */
 import * as z from 'zod'
-import { all, sha256, type Protocol } from '../../effects.ts'
+import { all, sha256, type Protocol, type ReadAnswer } from '../../effects.ts'
 import { StoredObjectError } from '../../stored-error.ts'
 import { replayFold, type Layer } from '../fold/layers.ts'
 import type { FoldSettings, FoldState } from '../fold/state.ts'
@@ -16,7 +16,7 @@ import { rebuildFolder } from '../paths.ts'
 import { ArtifactRef, batchesOf, newArtifacts, pathOf, readArtifacts } from './artifact.ts'
 import { decodeLayer, encodeLayer } from './chunk-layer.ts'
 import { Count, maybe, SafeCount } from './document-parts.ts'
-import { documentOp, prettyBytes, toDocument, type DocumentKind } from './documents.ts'
+import { documentOp, prettyBytes, toDocument, type DocumentKind, type SeenDocument } from './documents.ts'
 import { ARTIFACT_BYTES_MAX, CHUNK_RECORD_BYTES_MAX } from './limits.ts'
 import { putOnce } from './put-once.ts'
 import { printRef } from './table-refs.ts'
@@ -60,7 +60,7 @@ const RECORDS_TOGETHER = 32
 /** Layers that are read together: each is megabytes. */
 const LAYERS_TOGETHER = 4
 
-/** How far a rebuild has come: records by known key, up to the first that is missing or does not follow. */
+/** How far a rebuild has come: records by known key, up to the first that is missing, broken or does not follow. */
 export function* readChunks(rebuild_id: string, count_max: number): Protocol<FinishedChunks> {
   let { records, last_hash }: FinishedChunks = NO_CHUNKS
   while (records.length < count_max) {
@@ -70,7 +70,7 @@ export function* readChunks(rebuild_id: string, count_max: number): Protocol<Fin
     )
     const answers = yield* all(paths.map((path) => documentOp(CHUNK, path)))
     for (const [offset, path] of paths.entries()) {
-      const seen = yield* toDocument(CHUNK, path, answers[offset] ?? { outcome: 'not_found' })
+      const seen = yield* toRecord(path, answers[offset] ?? { outcome: 'not_found' })
       if (seen === null || seen.value.index !== from + offset || seen.value.previous !== last_hash) {
         return { records, last_hash }
       }
@@ -79,6 +79,16 @@ export function* readChunks(rebuild_id: string, count_max: number): Protocol<Fin
     }
   }
   return { records, last_hash }
+}
+
+/** A record that does not parse is as good as none: the events are there to begin again with. */
+function* toRecord(path: string, answer: ReadAnswer): Protocol<SeenDocument<ChunkRecord> | null> {
+  try {
+    return yield* toDocument(CHUNK, path, answer)
+  } catch (error) {
+    if (error instanceof StoredObjectError) return null
+    throw error
+  }
 }
 
 /** The state at the end of the finished chunks; null when one of their layers is missing or broken. */

@@ -9,18 +9,19 @@
  * pointer are honoured as ever.
  */
 import { note, now, pause, sha256, ulid, type Protocol } from '../../effects.ts'
+import { StoredObjectError } from '../../stored-error.ts'
 import { compareBytes } from '../byte-order.ts'
 import { fold } from '../fold/fold.ts'
 import { loadState, takeDelta } from '../fold/layers.ts'
 import type { FoldSettings, FoldState } from '../fold/state.ts'
 import { TABLE_NAMES } from '../tables/all.ts'
 import { checkEpoch, keepAlive } from './authority.ts'
-import type { ArtifactRef } from './artifact.ts'
+import { batchesOf, readArtifacts, type ArtifactRef } from './artifact.ts'
 import { tombstoneMode, type TombstoneMode } from './delete-channel.ts'
 import { timeText } from './document-parts.ts'
 import { corrupt } from './documents.ts'
 import { readDamagedHead, type Head } from './head.ts'
-import { ATTEMPT_PAUSES_MS, RETRY_AFTER_MS } from './limits.ts'
+import { ARTIFACT_BYTES_MAX, ATTEMPT_PAUSES_MS, RETRY_AFTER_MS } from './limits.ts'
 import { readEvents } from './load-events.ts'
 import { emptyManifest, NO_WATERMARKS, type BaseSnapshot, type Manifest, type RowCounts } from './manifest.ts'
 import { idNumber } from './manifest-id.ts'
@@ -30,7 +31,7 @@ import { publish, type Published } from './publish.ts'
 import { addQuarantined } from './quarantine.ts'
 import { readChunks, restore, writeChunk, type ChunkFacts, type FinishedChunks } from './rebuild-chunks.ts'
 import { isOverBudget, noteProgress, refuseTogether, type Rebuild } from './rebuild-work.ts'
-import type { Revision } from './revision.ts'
+import type { Revision, Session } from './revision.ts'
 import { atStoredPrecision } from './stored-precision.ts'
 import { advance, floorOf } from './watermarks.ts'
 import { baseTables, writeBase } from './write-layer.ts'
@@ -180,13 +181,11 @@ function* foldChunk(it: Rebuild, state: FoldState, from: number, to: number): Pr
   const quarantined: RefusedEvent[] = []
   for (let at = from; at < to; at += settings.reads_max) {
     yield* keepAlive(session.authority)
-    const loaded = yield* readEvents(
-      list.events.paths(at, Math.min(at + settings.reads_max, to)),
-      settings.scope,
-    )
+    const end = Math.min(at + settings.reads_max, to)
+    const loaded = yield* readEvents(list.events.paths(at, end), settings.scope)
     const refused = loaded.flatMap((each) => (each.ok ? [] : [each.refused]))
     const bad = request.quarantine ? refused.filter(({ reason }) => reason !== 'event_invalid') : refused
-    if (bad.length > 0) yield* refuseTogether(it, bad, at + settings.reads_max)
+    if (bad.length > 0) yield* refuseTogether(it, bad, end)
     quarantined.push(...refused)
     for (const each of loaded) if (each.ok) counts[fold(state, atStoredPrecision(each.loaded.event))] += 1
   }
@@ -246,9 +245,11 @@ function nextAfter(
 
 type Outcome = Pick<Revision, 'manifest' | 'pointer_token' | 'published'>
 
-/** Write the base once, and publish it from a fresh head as often as another publisher is faster. */
+/**
+ * Write the base and publish it, from a fresh head as often as another publisher is faster. Every attempt writes all of
+ * it anew: a collector that touched the pointer may be about to remove what the attempt before has written (Q8).
+ */
 function* publishBase(it: Rebuild, first: Head, state: FoldState, draft: Draft): Protocol<Outcome> {
-  let base: BaseSnapshot | null = null
   let head = first
   for (const [attempt, pause_ms] of ATTEMPT_PAUSES_MS.entries()) {
     if (attempt > 0) {
@@ -260,8 +261,9 @@ function* publishBase(it: Rebuild, first: Head, state: FoldState, draft: Draft):
     if (head.manifest !== null && (yield* isVisible(it, head.manifest, state, draft))) {
       return { manifest: head.manifest, pointer_token: head.stored?.token ?? null, published: false }
     }
-    base ??= yield* writeBase(state, draft.mode, it.session)
-    const result = yield* publishAbove(it, head, nextAfter(it, head, draft, base))
+    const base = yield* writeBase(state, draft.mode, it.session)
+    const revision_ulid = yield* ulid()
+    const result = yield* publishAbove(it, head, nextAfter(it, head, { ...draft, revision_ulid }, base))
     if (result !== null) return { ...result, published: true }
   }
   throw new Refused({
@@ -272,9 +274,12 @@ function* publishBase(it: Rebuild, first: Head, state: FoldState, draft: Draft):
   })
 }
 
-/** P9: the visible revision is this one already. Files are compared by their hashes, without being written. */
+/**
+ * P9: the visible revision is this one already, and whole. Files are compared by their hashes, without being written, and
+ * those that the manifest names are looked at: one of them may be the damage that this rebuild is to mend.
+ */
 function* isVisible(
-  { settings }: Rebuild,
+  { settings, session }: Rebuild,
   visible: Manifest,
   state: FoldState,
   draft: Draft,
@@ -295,7 +300,25 @@ function* isVisible(
     const [named] = at === -1 ? [] : refs.splice(at, 1)
     if (named === undefined || `sha256:${yield* sha256(encode())}` !== checksumOf(named.ref)) return false
   }
-  return refs.length === 0
+  return refs.length === 0 && (yield* isWhole(base_snapshot, session))
+}
+
+function* isWhole({ tables }: BaseSnapshot, { settings, authority }: Session): Protocol<boolean> {
+  const wanted = tables.map(({ ref }) => ({
+    object_class: 'artifact' as const,
+    ref,
+    bytes_max: ARTIFACT_BYTES_MAX,
+  }))
+  try {
+    for (const batch of batchesOf(wanted, settings.reads_max)) {
+      yield* keepAlive(authority)
+      yield* readArtifacts(batch)
+    }
+  } catch (error) {
+    if (error instanceof StoredObjectError) return false
+    throw error
+  }
+  return true
 }
 
 function checksumOf(ref: ArtifactRef): string | null {

@@ -20,7 +20,7 @@ import {
   type Rebuild,
   type RebuildChoices,
 } from './rebuild-work.ts'
-import { foldRevision, type Revision } from './revision.ts'
+import { foldRevision, type Revision, type Session } from './revision.ts'
 import type { ProjectionSettings } from './settings.ts'
 
 /** A rebuild. */
@@ -64,7 +64,8 @@ function* rebuildOrThrow(
   const list = yield* readRebuildList(request.rebuild_manifest_path)
   const rebuild_id = yield* rebuildIdOf(settings, request, list)
   function* work(authority: Authority, readFirst: () => Protocol<Head>): Protocol<Folded> {
-    const session = { settings, authority, dry_run: request.dry_run, cache: new Map(), carried: null }
+    const { dry_run } = request
+    const session: Session = { settings, authority, dry_run, cache: new Map(), unwritten: [], carried: null }
     const it: Rebuild = { settings, session, request, list, rebuild_id, started_ms }
     tally.accounting.duplicate += list.events.duplicates
     if (request.mode === 'full') yield* inOneRevision(it, tally)
@@ -132,7 +133,8 @@ function* readChunk(it: Rebuild, from: number, to: number): ReturnType<typeof lo
       beforeRead: () => keepAlive(session.authority),
     })
   } catch (error) {
-    if (error instanceof Refused && 'paths' in error.failure)
+    // Once enough of them are known, the rest of the list is not looked at (S19).
+    if (error instanceof Refused && 'paths' in error.failure && !error.failure.truncated)
       yield* refuseTogether(it, error.failure.paths, to)
     throw error
   }

@@ -9,7 +9,7 @@ import { ulidTime_ms } from '../../ids.ts'
 import { compareBytes } from '../byte-order.ts'
 import { DAY_MS } from '../events/instant.ts'
 import { compareEvents, fold } from '../fold/fold.ts'
-import { takeDelta, type Layer } from '../fold/layers.ts'
+import { takeDelta, wholeLayer, type Layer } from '../fold/layers.ts'
 import type { FoldState } from '../fold/state.ts'
 import { eventIdOfPath, POINTER_PATH } from '../paths.ts'
 import { checkEpoch, keepAlive, type Authority } from './authority.ts'
@@ -26,7 +26,7 @@ import { readHead, type Head } from './head.ts'
 import { ATTEMPT_PAUSES_MS, RETRY_AFTER_MS } from './limits.ts'
 import type { LoadedEvent } from './load-events.ts'
 import { loadProjection, type ArtifactCache } from './load.ts'
-import { emptyManifest, type Delta, type Manifest, type RowCounts } from './manifest.ts'
+import { emptyManifest, NO_BASE, type Delta, type Manifest, type RowCounts } from './manifest.ts'
 import { idNumber } from './manifest-id.ts'
 import { countRows, isMergeDue } from './merge-trigger.ts'
 import { Refused, type RefusedEvent } from './outcomes.ts'
@@ -45,6 +45,8 @@ export interface Session {
   /** Nothing is written. */
   readonly dry_run: boolean
   readonly cache: ArtifactCache
+  /** Layers that a dry run has not written, above what its manifest names; none in mode emit, which carries its state. */
+  unwritten: readonly Layer[]
   /** The state that the last revision of this call stands for, if it is still the visible one. */
   carried: { readonly revision_ulid: string; readonly state: FoldState } | null
 }
@@ -169,10 +171,10 @@ function* freshManifest(): Protocol<Manifest> {
 }
 
 function* stateOf(session: Session, { manifest }: Head, mode: TombstoneMode): Protocol<FoldState> {
-  const { carried, settings, cache } = session
+  const { carried, settings, cache, unwritten } = session
   session.carried = null
   if (carried !== null && carried.revision_ulid === manifest?.revision_ulid) return carried.state
-  return yield* loadProjection(manifest, mode, settings, cache)
+  return yield* loadProjection(manifest, mode, settings, { cache, above: unwritten })
 }
 
 function foldEvents(
@@ -258,7 +260,7 @@ function* writeLayers(
   const about = { created_at: timeText(now_ms), event_range: rangeOf(events), row_counts, deletion_count }
   const merges = isMergeDue(current, has_delta ? about : null, now_ms)
   if (!merges && !has_delta) return null
-  if (session.dry_run) return { members: current, delta_id: null, merged: merges }
+  if (session.dry_run) return keepUnwritten(session, current, merges ? null : about, mode, state, layer)
   if (merges) {
     const base_snapshot = yield* writeBase(state, mode, session)
     return { members: { base_snapshot, l0_deltas: [] }, delta_id: null, merged: true }
@@ -270,6 +272,28 @@ function* writeLayers(
     delta_id: delta.delta_id,
     merged: false,
   }
+}
+
+/**
+ * What a dry run does instead of writing: the manifest has the layers that it would have, without files, and the rows are
+ * kept, so that the next chunk is folded onto what would be stored. `about` null: a new base.
+ */
+function keepUnwritten(
+  session: Session,
+  { base_snapshot, l0_deltas }: Manifest,
+  about: Omit<Delta, 'delta_id' | 'tables' | 'deletions'> | null,
+  mode: TombstoneMode,
+  state: FoldState,
+  layer: Layer,
+): WrittenLayers {
+  const is_kept = mode === 'understand'
+  if (about === null) {
+    session.unwritten = is_kept ? [wholeLayer(state)] : []
+    return { members: { base_snapshot: NO_BASE, l0_deltas: [] }, delta_id: null, merged: true }
+  }
+  if (is_kept) session.unwritten = [...session.unwritten, { rows: layer.rows, deletions: {} }]
+  const delta: Delta = { ...about, delta_id: '', tables: [], deletions: is_kept ? null : '' }
+  return { members: { base_snapshot, l0_deltas: [...l0_deltas, delta] }, delta_id: null, merged: false }
 }
 
 function rangeOf(events: readonly LoadedEvent[]): Delta['event_range'] {

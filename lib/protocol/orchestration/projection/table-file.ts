@@ -8,10 +8,10 @@ import { ByteWriter, ParquetWriter } from 'hyparquet-writer'
 import { sortedByKey } from '../fold/rows.ts'
 import { tableNamed, type RowIn, type TableName } from '../tables/all.ts'
 import type { StoredType, Table } from '../tables/columns.ts'
-import { cellReader, cellWriter } from './cells.ts'
+import { cellReader, cellWriter, type Cell } from './cells.ts'
 import { corrupt } from './documents.ts'
 import { legacyEventType } from './legacy-event-type.ts'
-import { ParquetError } from './parquet-pages.ts'
+import { ParquetError } from './parquet-error.ts'
 import { openParquet, readGroups, storedTypeOf, type ParquetFile } from './parquet-reader.ts'
 
 /** Rows of a group; fixed, so that the bytes depend on the rows alone. Cells of one group are in memory at a time. */
@@ -30,8 +30,18 @@ export function encodeTable<N extends TableName>(name: N, rows: readonly RowIn<N
   return encodeSorted(name, sortedByKey(tableNamed(name), rows))
 }
 
+/** Files without rows: a base has a dozen of them, each time the same. */
+const emptyFiles = new Map<TableName, Uint8Array>()
+
 /** As `encodeTable`, for rows in the order of their key. */
 export function encodeSorted<N extends TableName>(name: N, rows: readonly RowIn<N>[]): Uint8Array {
+  if (rows.length > 0) return encodeRows(name, rows)
+  const known = emptyFiles.get(name) ?? withTypedEmptyList(encodeRows(name, rows))
+  emptyFiles.set(name, known)
+  return known
+}
+
+function encodeRows<N extends TableName>(name: N, rows: readonly RowIn<N>[]): Uint8Array {
   const columns = Object.entries(tableNamed(name).columns)
   const schema: SchemaElement[] = [
     { name: 'arrow_schema', num_children: columns.length },
@@ -59,14 +69,30 @@ export function encodeSorted<N extends TableName>(name: N, rows: readonly RowIn<
     const group = rows.slice(from, from + ROW_GROUP_ROWS)
     const columnData = cells.map(({ column, write }) => ({
       name: String(column),
-      data: group.map((row) => write(row[column])),
+      data: encodedTogether(group.map((row) => write(row[column]))),
       offsetIndex: false,
     }))
     void file.write({ columnData, rowGroupSize: ROW_GROUP_ROWS })
   }
   void file.finish()
-  const bytes = writer.getBytes().slice()
-  return rows.length > 0 ? bytes : withTypedEmptyList(bytes)
+  return writer.getBytes().slice()
+}
+
+/** Cells looked at to tell whether a column repeats itself. */
+const SAMPLE_CELLS = 100
+
+/**
+ * Texts that do not repeat, as bytes that are cut from one buffer: the writer would make a buffer for each. What it
+ * writes is the same. Others it keeps once in a dictionary, and texts that are not ASCII have another length in bytes.
+ */
+function encodedTogether(cells: Cell[]): (Cell | Uint8Array)[] {
+  const sample = cells.slice(0, SAMPLE_CELLS)
+  if (typeof sample[0] !== 'string' || new Set(sample).size < sample.length) return cells
+  const joined = cells.join('')
+  const bytes = new TextEncoder().encode(joined)
+  if (bytes.length !== joined.length) return cells
+  let to = 0
+  return cells.map((cell) => (typeof cell === 'string' ? bytes.subarray(to, (to += cell.length)) : cell))
 }
 
 /**

@@ -7,14 +7,21 @@ import fc from 'fast-check'
 import { parquetMetadata, type SchemaElement } from 'hyparquet'
 import { parquetWriteBuffer } from 'hyparquet-writer'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { cellWriter, type Cell } from '../../../../lib/protocol/orchestration/projection/cells.ts'
+import { ParquetError } from '../../../../lib/protocol/orchestration/projection/parquet-error.ts'
+import { readChunk } from '../../../../lib/protocol/orchestration/projection/parquet-pages.ts'
 import { decodeTable, encodeTable } from '../../../../lib/protocol/orchestration/projection/table-file.ts'
 import { sortedByKey } from '../../../../lib/protocol/orchestration/fold/rows.ts'
 import { TABLE_NAMES, tableNamed, type TableName } from '../../../../lib/protocol/orchestration/tables/all.ts'
 import { StoredObjectError } from '../../../../lib/protocol/stored-error.ts'
 import { TASK_STATES } from '../../../../lib/protocol/orchestration/tables/values.ts'
 import { isObjectCorrupt } from '../../../support/projection-world.ts'
+import { PARQUET_READERS, readByOthers, whyNoParquetReaders } from '../../../support/parquet-readers.ts'
 import { rowsOf } from '../../../support/table-rows.ts'
 import { GOLDEN_HASHES } from './golden-hashes.ts'
+
+/** The four bytes that every Parquet file begins and ends with. */
+const MAGIC = [0x50, 0x41, 0x52, 0x31]
 
 const CASES = Number(process.env['TIDEMARK_CASES'] ?? 100)
 
@@ -57,6 +64,24 @@ describe('projections.md 3–7: every table, written and read', () => {
           state,
           ready_at: at % 3 === 0 ? null : 0n,
         }))
+      expect(decodeTable('tasks', 'x', encodeTable('tasks', rows))).toEqual(rows)
+    })
+    fc.assert(holds, { numRuns: CASES })
+  })
+
+  test('texts of which none repeats, or one does only far down, with gaps, empty ones and letters of all widths', () => {
+    const texts = fc.array(fc.oneof(fc.string({ unit: 'grapheme', maxLength: 5 }), fc.constant(null)), {
+      maxLength: 20,
+    })
+    const holds = fc.property(texts, fc.constantFrom('', '\u00e9'), (some, letter) => {
+      const [row] = rowsOf('tasks', 1)
+      if (row === undefined) throw new Error('one row')
+      const distinct = Array.from({ length: 150 }, (_, at) => `error ${at}${letter}`)
+      const rows = [...distinct, ...some].map((error_message, at) => ({
+        ...row,
+        task_key: String(at).padStart(4, '0'),
+        error_message,
+      }))
       expect(decodeTable('tasks', 'x', encodeTable('tasks', rows))).toEqual(rows)
     })
     fc.assert(holds, { numRuns: CASES })
@@ -150,6 +175,51 @@ describe('DuckDB reads what we write, cell by cell', () => {
     const seen = reader.getRows().map((row) => row.filter((_, at) => plain[at]))
     expect(seen).toEqual(rows.map((row) => cells(row).filter((_, at) => plain[at])))
   })
+})
+
+describe('interop G14: others read what we write, cell by cell', () => {
+  const missing = whyNoParquetReaders()
+  const TYPES = { Utf8: 'string', UInt32: 'uint32', Int64: 'int64', Boolean: 'bool' } as const
+  let folder: string
+  let seen: Awaited<ReturnType<typeof readByOthers>>
+
+  beforeAll(async () => {
+    if (missing !== null) return
+    folder = mkdtempSync(join(tmpdir(), 'tidemark-parquet-'))
+    const files = sizes.map(({ name, count }) => {
+      const file = join(folder, `${name}-${count}.parquet`)
+      writeFileSync(file, encodeTable(name, rowsOf(name, count)))
+      return [`${name}-${count}`, file] as const
+    })
+    seen = await readByOthers(Object.fromEntries(files))
+  }, 60_000)
+
+  afterAll(() => {
+    if (missing === null) rmSync(folder, { recursive: true })
+  })
+
+  describe.skipIf(missing !== null).each(PARQUET_READERS)('%s', (reader) => {
+    test.each(sizes)('$name with $count rows', ({ name, count }) => {
+      const columns = tableNamed(name).columns
+      const file = seen[reader][`${name}-${count}`]
+      expect(file?.columns).toEqual(
+        Object.entries(columns).map(([column, { stored, nullable }]) => [column, TYPES[stored], nullable]),
+      )
+      const rows = sortedByKey(tableNamed(name), rowsOf(name, count))
+      const cells = rows.map((row) =>
+        Object.entries(columns).map(([column, description]) =>
+          asOthersSee(
+            cellWriter(`${name}.${column}`, description)((row as unknown as Record<string, unknown>)[column]),
+          ),
+        ),
+      )
+      expect(file?.rows).toEqual(cells)
+    })
+  })
+
+  function asOthersSee(cell: Cell): string | boolean | null {
+    return typeof cell === 'number' || typeof cell === 'bigint' ? String(cell) : cell
+  }
 })
 
 describe('projections.md 8: what older and other writers left', () => {
@@ -363,6 +433,90 @@ describe('S20: bombs and broken files end in object_corrupt, soon and in little 
     expect(() => decodeTable('runs', 'x', new Uint8Array(bytes))).toThrow(isObjectCorrupt('artifact'))
   })
 
+  /** A file of nothing but a footer. */
+  function footerOnly(footer: readonly number[]): Uint8Array {
+    const file = new Uint8Array(4 + footer.length + 8)
+    file.set(MAGIC)
+    file.set(footer, 4)
+    new DataView(file.buffer).setUint32(file.length - 8, footer.length, true)
+    file.set(MAGIC, file.length - 4)
+    return file
+  }
+
+  /** A list of `count` elements of a Thrift type, without them. */
+  const listOf = (count: bigint, type: number) => [0xf0 | type, ...varint(count)]
+
+  test.each([
+    // Field 2, the schema, as a list of 2³¹ − 1 structs.
+    ['a list of 2³¹ − 1 columns', [0x29, ...listOf(2n ** 31n - 1n, 12)]],
+    ['33 million truths', [0x29, ...listOf(33_000_000n, 1)]],
+    // Each would take 256 MB before the next is looked at.
+    [
+      'lists within lists of 33 million',
+      [0x29, ...Array.from({ length: 50 }, () => listOf(33_000_000n, 9)).flat()],
+    ],
+    ['a thousand structs within each other', Array.from({ length: 1_000 }, () => 0x1c)],
+    ['a number of a million bytes', [0x16, ...Array.from({ length: 1_000_000 }, () => 0x80), 0]],
+    ['a text of 2³¹ − 1 bytes', [0x18, ...varint(2n ** 31n - 1n)]],
+    ['a text of 2⁶³ bytes', [0x18, ...varint(2n ** 63n)]],
+    ['a map', [0x1b, 0x01]],
+    ['a footer that does not end', [0x15, 0x02]],
+    ['an empty footer', []],
+  ])('a footer with %s', (_, footer) => {
+    const started_ms = performance.now()
+    const before = process.memoryUsage().rss
+    expect(() => decodeTable('runs', 'x', footerOnly(footer))).toThrow(isObjectCorrupt('artifact'))
+    expect(process.memoryUsage().rss - before).toBeLessThan(64 * 2 ** 20)
+    expect(performance.now() - started_ms).toBeLessThan(1_000)
+  })
+
+  test('2³¹ rows promised in a few bytes', () => {
+    const bytes = crafted({ num_rows: 2n ** 31n })
+    expect(() => decodeTable('run_key_conflicts', 'x', bytes)).toThrow(isObjectCorrupt('artifact'))
+  })
+
+  test('a page header with lists within lists', () => {
+    const bytes = encodeTable('run_key_conflicts', rowsOf('run_key_conflicts', 40))
+    const { row_groups } = parquetMetadata(bytes)
+    const meta = row_groups[0]?.columns[0]?.meta_data
+    const start = Number(meta?.dictionary_page_offset ?? meta?.data_page_offset)
+    const bomb = [0x19, ...listOf(33_000_000n, 9), ...listOf(33_000_000n, 9), ...listOf(33_000_000n, 9)]
+    expect(bomb.length).toBeLessThan(Number(meta?.total_compressed_size))
+    bytes.set(bomb, start)
+    const before = process.memoryUsage().rss
+    expect(() => decodeTable('run_key_conflicts', 'x', bytes)).toThrow(isObjectCorrupt('artifact'))
+    expect(process.memoryUsage().rss - before).toBeLessThan(64 * 2 ** 20)
+  })
+
+  test('a dictionary of 2³¹ − 1 values in four bytes', () => {
+    const column = {
+      type: 'BYTE_ARRAY',
+      converted_type: 'UTF8',
+      repetition_type: 'REQUIRED',
+      name: 'c',
+    } as const
+    // Page header: type 2, sizes 4 and 4, dictionary_page_header {num_values 2³¹ − 1, encoding 0}.
+    const header = [
+      0x15,
+      0x04,
+      0x15,
+      0x08,
+      0x15,
+      0x08,
+      0x4c,
+      0x15,
+      ...varint(2n ** 32n - 2n),
+      0x15,
+      0x00,
+      0x00,
+      0x00,
+    ]
+    const bytes = new Uint8Array([...header, 0, 0, 0, 0])
+    expect(() => readChunk({ bytes, element: column, codec: 'UNCOMPRESSED', row_count: 10 })).toThrow(
+      ParquetError,
+    )
+  })
+
   test('a page that would become a thousand times its size', () => {
     const before = process.memoryUsage().rss
     expect(() => decodeTable('run_key_conflicts', 'x', withHugePage())).toThrow(isObjectCorrupt('artifact'))
@@ -387,7 +541,7 @@ describe('S20: bombs and broken files end in object_corrupt, soon and in little 
     file.set(bytes.slice(0, start))
     file.set(promised, start)
     new DataView(file.buffer).setUint32(file.length - 8, promised.length, true)
-    file.set([0x50, 0x41, 0x52, 0x31], file.length - 4)
+    file.set(MAGIC, file.length - 4)
     expect(parquetMetadata(file).num_rows).toBe(num_rows)
     return file
   }
@@ -411,8 +565,12 @@ describe('S20: bombs and broken files end in object_corrupt, soon and in little 
   }
 
   function zigzag(value: bigint): number[] {
+    return varint(value * 2n)
+  }
+
+  function varint(value: bigint): number[] {
     const encoded: number[] = []
-    for (let rest = value * 2n; ; rest >>= 7n) {
+    for (let rest = value; ; rest >>= 7n) {
       if (rest < 128n) return [...encoded, Number(rest)]
       encoded.push(Number(rest & 127n) | 128)
     }
