@@ -9,6 +9,7 @@ import type { MaintenanceStore } from '../../lib/store/types.ts'
 import { whyNot } from '../support/servers/binaries.ts'
 import { startMinio } from '../support/servers/minio.ts'
 import { userOf } from '../support/deployment.ts'
+import { expectSettledAndTold, healthEnv, plantStuck, webhookReceiver } from '../support/health.ts'
 import { expectProblem } from '../support/problems.ts'
 import { EVENTS, type EventForm, type LambdaResult } from '../support/lambda-events.ts'
 import { freshId, type Answer } from '../support/service.ts'
@@ -235,6 +236,24 @@ describe('a schedule', () => {
   test('ends well when the service is ready', async () => {
     const handler = await sandbox({ ...SMOKE_ENV, ARCO_STORAGE_BUCKET: 'memory:' })
     expect(await handler(SCHEDULED)).toBeUndefined()
+  })
+
+  test('finds a stuck table, settles it, and posts a webhook whose signature verifies', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tidemark-lambda-'))
+    const receiver = await webhookReceiver()
+    onTestFinished(async () => {
+      await receiver.close()
+      rmSync(folder, { recursive: true, force: true })
+    })
+    const store = fsStore(folder)
+    const table_id = await plantStuck(store)
+    const handler = await sandbox({
+      ...SMOKE_ENV,
+      ...healthEnv(receiver),
+      ARCO_STORAGE_BUCKET: `file:${folder}`,
+    })
+    expect(await handler(SCHEDULED)).toBeUndefined()
+    await expectSettledAndTold(store, receiver, table_id)
   })
 
   test('fails the invocation when it is not', async () => {
