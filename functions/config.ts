@@ -11,6 +11,7 @@ import { DEFAULT_SETTINGS, type DeltaSettings } from '../lib/protocol/delta/sett
 import { normaliseRoot, type RootContext } from '../lib/protocol/delta/table-root.ts'
 import { BUCKET_FORMS, bucketName, parseBucket, type Bucket } from './bucket.ts'
 import type { CompactorSettings } from './compactor-settings.ts'
+import { AutomationVariables, automationOf, type AutomationConfig } from './config-automation.ts'
 import { compactorProblems, compactorSettingsOf, CompactorVariables } from './config-compactor.ts'
 import { authConfigOf, AuthVariables, ConfigError, type AuthConfig } from './config-auth.ts'
 
@@ -30,6 +31,8 @@ export interface Config {
   readonly resolver: ResolverConfig
   readonly settings: DeltaSettings
   readonly compactor: CompactorSettings
+  /** What a runtime with a clock of its own does by itself; null for nothing. */
+  readonly automation: AutomationConfig | null
   readonly log_format: 'json' | 'text'
   readonly auth: AuthConfig
 }
@@ -69,6 +72,7 @@ const bucket = z.string().transform((text, context) => {
 
 const Variables = AuthVariables.extend({
   ...CompactorVariables.shape,
+  ...AutomationVariables.shape,
   ARCO_STORAGE_BUCKET: bucket.default({ kind: 'file', dir: '.tidemark' }),
   ARCO_TENANT_ID: scopeId.optional(),
   ARCO_WORKSPACE_ID: scopeId.optional(),
@@ -163,6 +167,7 @@ function configOf(variables: Variables, parts: Pick<Config, 'scope' | 'resolver'
     certified: certified === 'startup' ? 'startup' : certified === 'true',
     settings: settingsOf(variables),
     compactor: compactorSettingsOf(variables),
+    automation: automationOf(variables),
     log_format: variables.ARCO_LOG_FORMAT,
   }
 }

@@ -31,6 +31,8 @@ async function start(config: Config): Promise<void> {
     opened,
     write: (line) => process.stderr.write(line),
     version: { packageVersion: packageJson.version },
+    // A timer does not keep a process that is to end.
+    every: (interval_ms, work) => void setInterval(() => void work(), interval_ms).unref(),
   })
   // Whoever read the log may go away; commits go on.
   process.stderr.on('error', () => undefined)

@@ -10,6 +10,7 @@ import { authenticatorsOf } from '../auth/configured.ts'
 import { bucketName } from '../bucket.ts'
 import type { Config } from '../config.ts'
 import { createLog, type AppLog } from '../logging.ts'
+import { repairAutomation } from '../repair-automation.ts'
 import { UNKNOWN_VERSION, type VersionInfo } from '../version.ts'
 
 /** A driver; one of a real service must be certified before it may be written to (spec/providers.md 7). */
@@ -23,6 +24,8 @@ export interface ServiceParts {
   /** Where log lines go. */
   write(line: string): void
   readonly version?: Partial<VersionInfo>
+  /** Call a function again and again; a runtime that ends between requests leaves it out. */
+  every?(interval_ms: number, work: () => Promise<void>): void
 }
 
 /** Scopes whose resolvers are kept; more tenants than that share no cache. */
@@ -32,13 +35,20 @@ const SCOPES_MAX = 1_000
  * Make the app. Rejects with ConfigError for a configuration that turns out not to work, and with StoreError when a store
  * that is to be certified does not answer.
  */
-export async function createService(config: Config, { opened, write, version }: ServiceParts): Promise<App> {
-  const { scope, settings, compactor, auth } = config
+export async function createService(config: Config, parts: ServiceParts): Promise<App> {
+  const { opened, write, version } = parts
+  const { scope, settings, compactor, automation, auth } = config
   const log = createLog({ format: config.log_format, write })
   const authenticators = await authenticatorsOf(auth, scope)
   const resolverFor = resolvers(config)
   const { driver, refusal } = await certified(config, opened.driver, log)
   const store = withLimits(driver)
+  const writeRefusal = (): string | null => refusal
+  if (automation !== null && parts.every !== undefined) {
+    const resolver = resolverFor(scope)
+    const own = { maintenance_store: store, scope, resolver, compactor, automation, log, writeRefusal }
+    parts.every(automation.interval_ms, repairAutomation(own))
+  }
   return createApp({
     ...authenticators,
     lower_case_ids: auth.lower_case_ids,
@@ -50,7 +60,7 @@ export async function createService(config: Config, { opened, write, version }: 
     settings,
     compactor,
     log,
-    writeRefusal: () => refusal,
+    writeRefusal,
     version: { ...UNKNOWN_VERSION, ...version },
   })
 }
