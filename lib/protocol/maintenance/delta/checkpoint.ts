@@ -42,12 +42,14 @@ export function* readCheckpoint(
     if (rows === null) return null
     for (const row of rows) content.take(row)
   }
+  let is_whole = true
   for (const sidecar of content.sidecars) {
     const rows = yield* readSidecar(survey, sidecar, report, findings)
-    if (rows === null) return null
-    for (const row of rows) content.takeFromSidecar(row)
+    if (rows === null) is_whole = false
+    for (const row of rows ?? []) content.takeFromSidecar(row)
   }
   content.check()
+  if (!is_whole) return null
   return { snapshot: content.snapshot, reads: files.length + content.sidecars.length }
 }
 

@@ -46,7 +46,8 @@ export function checkCommit(commit: CommitCase, findings: TableFindings): bigint
     metadata: actions.metaData === null ? before.metadata : metadataOf(actions.metaData),
     report: (rule, occurrence) => findings.report(rule, { path, version, ...occurrence }),
   }
-  if (version === 0) checkFirst(it)
+  // What stands on a line that cannot be read is not missing.
+  if (version === 0 && actions.is_legible) checkFirst(it)
   if (actions.protocol !== null) checkProtocolChange(it, protocolOf(actions.protocol))
   if (actions.metaData !== null) checkMetadataChange(it, metadataOf(actions.metaData))
   if (isCatalogManaged(it.protocol)) checkCatalogManaged(it)
@@ -114,6 +115,7 @@ function checkCatalogManaged(it: Case): void {
     report('DL-701', { detail: 'expected in-commit timestamps to be on in a catalog-managed table' })
   }
   const txnId = actions.commitInfo?.['txnId']
+  if (actions.commitInfo === null && !actions.is_legible) return
   if (typeof txnId !== 'string' || txnId === '') {
     report('DL-702', { detail: 'expected a non-empty commitInfo.txnId' })
   } else if (before.txn_ids.has(txnId)) {
@@ -203,7 +205,8 @@ function checkPartitionKeys(
 
 function checkVectorFeature({ protocol, report }: Case, path: string, action: JsonObject): void {
   if (!isJsonObject(action['deletionVector'])) return
-  if (protocol !== null && isReaderWriterFeature(protocol, 'deletionVectors')) return
+  // Without a protocol the beginning is gone, or is DL-350.
+  if (protocol === null || isReaderWriterFeature(protocol, 'deletionVectors')) return
   report('DL-340', {
     detail: `expected feature "deletionVectors" in both lists, because ${quoted(path)} has a vector`,
   })
@@ -244,7 +247,9 @@ function checkTimestamp(it: Case): bigint | null {
   const { protocol, metadata, before, actions, version, now_ms, report } = it
   if (!timestampsAreOn(protocol, metadata)) return null
   if (actions.commitInfo === null) {
-    report('DL-601', { detail: 'expected commitInfo, because in-commit timestamps are on' })
+    if (actions.is_legible) {
+      report('DL-601', { detail: 'expected commitInfo, because in-commit timestamps are on' })
+    }
     return null
   }
   if (!actions.info_first) {

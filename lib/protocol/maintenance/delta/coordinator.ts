@@ -53,6 +53,8 @@ export function* lookAtState(table_id: string): Maintenance<StateLook> {
 export interface CoordinatorWork {
   readonly table_id: string
   readonly ttl_ms: number
+  /** A catalog knows the table, so that one without a version is empty and not a mistake. */
+  readonly is_registered: boolean
   readonly survey: LogSurvey
   readonly findings: TableFindings
 }
@@ -80,10 +82,19 @@ export function* checkCoordinator(work: CoordinatorWork, before: StateLook): Mai
 }
 
 /** A table that this coordinator never committed to has no state, and nothing is missing. */
-function* checkMissingState({ table_id, survey, findings }: CoordinatorWork): Maintenance<void> {
+function* checkMissingState({
+  table_id,
+  survey,
+  findings,
+  is_registered,
+}: CoordinatorWork): Maintenance<void> {
   const latest = latestVersion(survey)
   if (latest === -1) {
-    findings.report('TM-301', { path: `${survey.root}/_delta_log`, detail: 'expected log entries, saw none' })
+    findings.report('TM-301', {
+      severity: is_registered ? 'info' : 'warn',
+      path: `${survey.root}/_delta_log`,
+      detail: 'expected log entries, saw none',
+    })
     return
   }
   const markers = yield* list({ prefix: `delta/idempotency/${table_id}/`, limit: 1 })

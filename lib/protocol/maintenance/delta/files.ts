@@ -27,9 +27,10 @@ export function* checkFiles(work: LogWork, after: string | null): Maintenance<st
   const files = [...snapshot.live.values()].filter(({ path }) => after === null || path > after)
   files.sort((one, other) => (one.path < other.path ? -1 : 1))
   let done = after
-  for (let start = 0; start < files.length; start += BATCH_FILES) {
+  for (let start = 0; start < files.length;) {
     if (budget.reads <= 0) return done ?? ''
-    const batch = files.slice(start, start + BATCH_FILES)
+    const batch = files.slice(start, start + Math.min(BATCH_FILES, budget.reads))
+    start += batch.length
     yield* checkExistence(work, version, batch)
     yield* checkVectors(work, version, batch)
     done = batch.at(-1)?.path ?? done

@@ -89,7 +89,8 @@ function checkOldest(
   ict_is_on: boolean,
 ): void {
   if (oldest === undefined || survey.commit_files.has(oldest.version)) return
-  if (oldest.version > latestVersion(survey)) return
+  const is_reachable = (survey.commits[0] ?? oldest.version) <= oldest.version + 1
+  if (!is_reachable || oldest.version > latestVersion(survey)) return
   findings.report('DL-801', {
     severity: ict_is_on ? 'warn' : 'info',
     version: oldest.version,

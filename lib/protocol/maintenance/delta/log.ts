@@ -4,6 +4,7 @@
  * next one starts from the newest checkpoint below it, so that a page costs what it checks and little more.
  */
 import { OWNER_COMMIT_ID } from '../../delta/objects.ts'
+import { inCommitTimestamp } from '../../delta/payload/table-rules.ts'
 import { markerPath } from '../../paths.ts'
 import { allOf, type Maintenance } from '../effects.ts'
 import { checkChecksum } from './checksum.ts'
@@ -41,7 +42,7 @@ export function* checkLog(work: LogWork, from: number): Maintenance<LogCursor> {
   const { survey, budget } = work
   const replay = yield* snapshotBefore(work, from)
   const stops = stopsOf(survey).filter((version) => version >= from)
-  for (const batch of batchesOf(stops, survey)) {
+  for (const batch of batchesOf(stops, survey, budget)) {
     if (budget.reads <= 0) return batch[0] ?? null
     const files = yield* readCommits(work, batch)
     yield* checkMarkers(work, files)
@@ -77,17 +78,24 @@ function stopsOf({ commits, checkpoints, checksums, compactions }: LogSurvey): n
   return [...versions].toSorted((a, b) => a - b)
 }
 
-function* batchesOf(stops: readonly number[], { commit_files }: LogSurvey): Generator<readonly number[]> {
+/** Versions that are looked at together: a few, of bounded size, and no more than the budget allows. */
+function* batchesOf(
+  stops: readonly number[],
+  { commit_files }: LogSurvey,
+  budget: { readonly reads: number },
+): Generator<readonly number[]> {
   let batch: number[] = []
   let bytes = 0
   for (const version of stops) {
-    bytes += commit_files.get(version)?.size ?? 0
-    if (batch.length === BATCH_COMMITS || (batch.length > 0 && bytes > BATCH_BYTES)) {
+    const size = commit_files.get(version)?.size ?? 0
+    const is_full = batch.length >= Math.min(BATCH_COMMITS, budget.reads) || bytes + size > BATCH_BYTES
+    if (batch.length > 0 && is_full) {
       yield batch
       batch = []
-      bytes = commit_files.get(version)?.size ?? 0
+      bytes = 0
     }
     batch.push(version)
+    bytes += size
   }
   if (batch.length > 0) yield batch
 }
@@ -137,7 +145,7 @@ function* checkVersion(
   const { survey, findings } = work
   const actions = file === undefined ? null : applyCommit(work, replay, version, file)
   for (const checkpoint of survey.checkpoints.filter((each) => each.version === version)) {
-    yield* checkCheckpoint(work, replay, checkpoint)
+    yield* checkCheckpoint(work, replay, checkpoint, actions)
   }
   const checksum = survey.checksums.get(version)
   if (checksum !== undefined) {
@@ -174,14 +182,19 @@ function applyCommit(work: LogWork, replay: Replay, version: number, file: ReadO
 }
 
 /** Compare a checkpoint with the replay; where there is none to compare with, go on from the checkpoint. */
-function* checkCheckpoint(work: LogWork, replay: Replay, checkpoint: Checkpoint): Maintenance<void> {
+function* checkCheckpoint(
+  work: LogWork,
+  replay: Replay,
+  checkpoint: Checkpoint,
+  actions: CommitActions | null,
+): Maintenance<void> {
   const { survey, findings, budget } = work
   const { version } = checkpoint
   const content = yield* readCheckpoint(survey, checkpoint, findings)
   budget.reads -= content?.reads ?? 1
   if (content === null) return
   if (!replay.snapshot.is_whole || replay.next !== version + 1) {
-    adopt(replay, content.snapshot, version)
+    adopt(replay, content.snapshot, version, actions)
     return
   }
   for (const detail of differences(replay.snapshot, content.snapshot)) {
@@ -189,47 +202,45 @@ function* checkCheckpoint(work: LogWork, replay: Replay, checkpoint: Checkpoint)
   }
 }
 
-function adopt(replay: Replay, snapshot: Snapshot, version: number): void {
-  if (replay.next === version + 1) snapshot.ict = replay.snapshot.ict
+/** `actions`: the entry of the checkpoint's own version, which alone has its in-commit timestamp. */
+function adopt(replay: Replay, snapshot: Snapshot, version: number, actions: CommitActions | null): void {
+  snapshot.ict = timestampOf(snapshot, actions)
   replay.snapshot = snapshot
   replay.next = version + 1
 }
 
+function timestampOf(snapshot: Snapshot, actions: CommitActions | null): bigint | null {
+  const info = actions?.commitInfo ?? null
+  return info !== null && hasTimestamps(snapshot) ? inCommitTimestamp(info) : null
+}
+
 /** The table before a version: from the newest checkpoint that can be read, then by replay; nothing is reported. */
 function* snapshotBefore(work: LogWork, from: number): Maintenance<Replay> {
-  const { survey, table_id } = work
+  const { survey } = work
   const replay: Replay = { snapshot: new Snapshot(), next: 0 }
   if (survey.commits[0] !== 0) replay.snapshot.is_whole = false
   if (from === 0) return replay
-  const silent: LogWork = { ...work, findings: new TableFindings(table_id), budget: { reads: 0 } }
+  const silent: LogWork = { ...work, findings: new TableFindings(work.table_id), budget: { reads: 0 } }
   for (const checkpoint of survey.checkpoints.toReversed()) {
     if (checkpoint.version >= from || !isComplete(checkpoint)) continue
     const content = yield* readCheckpoint(survey, checkpoint, silent.findings)
     if (content === null) continue
-    adopt(replay, content.snapshot, checkpoint.version)
+    adopt(replay, content.snapshot, checkpoint.version, null)
     break
   }
   const base = replay.next
   // The entry of the checkpoint itself is read again for its in-commit timestamp.
   const stops = survey.commits.filter((version) => version >= base - 1 && version < from)
-  for (const batch of batchesOf(stops, survey)) {
+  for (const batch of batchesOf(stops, survey, { reads: Number.POSITIVE_INFINITY })) {
     const files = yield* readCommits(silent, batch)
     for (const version of batch) {
       const file = files.get(version) ?? { is: 'absent' as const }
-      if (version === base - 1) replay.snapshot.ict = timestampOf(silent, replay.snapshot, version, file)
-      else applyCommit(silent, replay, version, file)
+      if (version !== base - 1) applyCommit(silent, replay, version, file)
+      else if (file.is === 'there') {
+        const actions = readCommit(file.bytes, { path: '', version }, silent.findings)
+        replay.snapshot.ict = timestampOf(replay.snapshot, actions)
+      }
     }
   }
   return replay
-}
-
-function timestampOf(work: LogWork, at: Snapshot, version: number, file: ReadObject): bigint | null {
-  if (file.is !== 'there') return null
-  const { table_id, now_ms, findings } = work
-  const actions = readCommit(file.bytes, { path: '', version }, findings)
-  const before = new Snapshot()
-  before.protocol = at.protocol
-  before.metadata = at.metadata
-  before.is_whole = false
-  return checkCommit({ table_id, version, path: '', actions, before, now_ms }, findings)
 }

@@ -24,7 +24,7 @@ export function* checkMarkers(work: LogWork, after: string | null): Maintenance<
     if (budget.reads <= 0) return start_after ?? ''
     const page = yield* list({
       prefix,
-      limit: PAGE_MARKERS,
+      limit: Math.min(PAGE_MARKERS, budget.reads),
       ...(start_after === undefined || start_after === '' ? {} : { start_after }),
     })
     budget.reads -= 1 + page.objects.length * 2

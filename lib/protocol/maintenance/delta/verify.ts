@@ -68,6 +68,7 @@ export function* verifyTable(request: VerifyRequest): Maintenance<VerifyResult> 
   const before = yield* lookAtState(table_id)
   const resolution = yield* resolve(table_id)
   if (!resolution.ok) return resolution
+  const is_registered = resolution.source !== 'legacy'
   const survey = yield* surveyLog(resolution.root)
   const { now_ms } = yield* now()
   const work: LogWork = {
@@ -82,7 +83,7 @@ export function* verifyTable(request: VerifyRequest): Maintenance<VerifyResult> 
   let cursor: Cursor | null = request.cursor ?? BEGINNING
   let look = before
   while (cursor !== null && work.budget.reads > 0) {
-    if (cursor.part === 'state') look = yield* checkState(work, ttl_ms, before)
+    if (cursor.part === 'state') look = yield* checkState(work, { ttl_ms, is_registered }, before)
     cursor = yield* nextCursor(work, cursor, request.deep)
     if (work.findings.kept > FINDINGS_MAX) break
   }
@@ -107,9 +108,13 @@ function describeLog(survey: LogSurvey): Verified['log'] {
 }
 
 /** What needs the state and the names of the log, and nothing of its content but the hint. */
-function* checkState(work: LogWork, ttl_ms: number, before: StateLook): Maintenance<StateLook> {
+function* checkState(
+  work: LogWork,
+  table: { readonly ttl_ms: number; readonly is_registered: boolean },
+  before: StateLook,
+): Maintenance<StateLook> {
   const { table_id, survey, findings } = work
-  const look = yield* checkCoordinator({ table_id, ttl_ms, survey, findings }, before)
+  const look = yield* checkCoordinator({ ...table, table_id, survey, findings }, before)
   const oldest = survey.checkpoints.find(isComplete)
   // Only a lost entry makes it worth a replay to find out about timestamps.
   const is_entry_lost = oldest !== undefined && !survey.commit_files.has(oldest.version)

@@ -1,0 +1,126 @@
+/**
+ * `npm run verify -- --bucket s3://… --tenant … --workspace … --table ID`: is anything wrong with a table? Lists and reads,
+ * never writes. Exit code 0 clean, 1 findings of severity warn or error, 2 could not look.
+ */
+import { Command } from 'commander'
+import { createEnvironment } from '../functions/environment.ts'
+import { BUCKET_FORMS, bucketName, parseBucket } from '../functions/bucket.ts'
+import { openStore } from '../functions/entry/stores.ts'
+import { tableResolver } from '../lib/protocol/delta/resolve.ts'
+import { DEFAULT_SETTINGS } from '../lib/protocol/delta/settings.ts'
+import { parseTableId } from '../lib/protocol/ids.ts'
+import { decodeCursor, type Cursor } from '../lib/protocol/maintenance/delta/cursor.ts'
+import { VERIFY_LIMIT_MAX, verifyTable, type Verified } from '../lib/protocol/maintenance/delta/verify.ts'
+import { bySeverity, exitCodeOf, type Finding } from '../lib/protocol/maintenance/finding.ts'
+import { reportText } from '../lib/protocol/maintenance/report.ts'
+import { runMaintenance, type MaintenanceEnvironment } from '../lib/protocol/maintenance/run.ts'
+import { withLimits } from '../lib/store/limits.ts'
+import { isScopeId, scopedMaintenanceStore, type Scope } from '../lib/store/scoped.ts'
+import { unscopedProbe } from '../lib/store/unscoped.ts'
+
+interface Options {
+  readonly bucket: string
+  readonly tenant: string
+  readonly workspace: string
+  readonly table: string
+  readonly location?: string
+  readonly deep?: boolean
+  readonly json?: boolean
+}
+
+/** Findings that are kept for the report; a table with more has one cause. */
+const FINDINGS_MAX = 10_000
+
+const COULD_NOT_LOOK = 2
+
+async function main(options: Options): Promise<number> {
+  const { tenant, workspace } = options
+  const bucket = parseBucket(options.bucket)
+  if (bucket === null) return couldNotLook(`--bucket: expected ${BUCKET_FORMS}`)
+  const table_id = parseTableId(options.table)
+  if (table_id === null) return couldNotLook('--table: expected a UUID')
+  const wrong = Object.entries({ tenant, workspace }).find(([, id]) => !isScopeId(id))
+  if (wrong !== undefined) return couldNotLook(`--${wrong[0]}: expected only a-z, 0-9, _ and -`)
+  try {
+    const { driver } = await openStore(bucket, { token_format: 'plain', env: process.env })
+    await unscopedProbe(driver).readyCheck()
+    const scope = { tenant, workspace }
+    const resolver = tableResolver(
+      options.location === undefined
+        ? { mode: 'auto' }
+        : { mode: 'static', tables: new Map([[table_id, options.location]]) },
+      { ...scope, bucket: bucketName(bucket) },
+    )
+    const environment = environmentOf(withLimits(driver), scope, resolver)
+    return await report(table_id, options, environment)
+  } catch (error) {
+    return couldNotLook(error instanceof Error ? error.message : String(error))
+  }
+}
+
+function environmentOf(
+  driver: Parameters<typeof scopedMaintenanceStore>[0],
+  scope: Scope,
+  resolver: MaintenanceEnvironment['resolver'],
+): MaintenanceEnvironment {
+  const store = scopedMaintenanceStore(driver, scope)
+  return { ...createEnvironment({ store, resolver, note: () => undefined }), store }
+}
+
+/** Look at all pages, then say what was found: the most severe of the whole table comes first. */
+async function report(
+  table_id: string,
+  { deep = false, json = false }: Options,
+  environment: MaintenanceEnvironment,
+): Promise<number> {
+  const findings: Finding[] = []
+  let cursor: Cursor | null = null
+  let page: Verified
+  do {
+    const work = verifyTable({
+      table_id,
+      deep,
+      cursor,
+      limit: VERIFY_LIMIT_MAX,
+      ttl_ms: DEFAULT_SETTINGS.ttl_ms,
+    })
+    const result = await runMaintenance(work, environment)
+    if (!result.ok) return couldNotLook(`table ${table_id}: ${result.reason}`)
+    page = result
+    findings.push(...page.findings.slice(0, FINDINGS_MAX - findings.length))
+    cursor = page.next === null ? null : decodeCursor(page.next)
+  } while (cursor !== null)
+  const { root, latest_version, log } = page
+  const code = exitCodeOf(findings)
+  if (json) {
+    const conclusion = code === 0 ? 'clean' : 'findings'
+    const sorted = findings.toSorted(bySeverity)
+    const result = { table_id, root, conclusion, latest_version, log, findings: sorted }
+    process.stdout.write(`${JSON.stringify(result)}\n`)
+  } else process.stdout.write(reportText(findings, cleanText(table_id, page)))
+  return code
+}
+
+function cleanText(table_id: string, { log }: Verified): string {
+  const { entries, checkpoints, first_version, latest_version } = log
+  return `clean: table ${table_id}, versions ${first_version} to ${latest_version}, ${entries} entries, ${checkpoints} checkpoints.`
+}
+
+function couldNotLook(why: string): number {
+  process.stderr.write(`verify: ${why}\n`)
+  return COULD_NOT_LOOK
+}
+
+const program = new Command('verify')
+  .description('Look for everything that is wrong with a table. Lists and reads, never writes.')
+  .requiredOption('--bucket <url>', BUCKET_FORMS, process.env['ARCO_STORAGE_BUCKET'])
+  .requiredOption('--tenant <id>', 'tenant', process.env['ARCO_TENANT_ID'])
+  .requiredOption('--workspace <id>', 'workspace', process.env['ARCO_WORKSPACE_ID'])
+  .requiredOption('--table <uuid>', 'table id')
+  .option('--location <path>', 'where the table lies, instead of asking the catalog')
+  .option('--deep', 'also look at the files that the table refers to')
+  .option('--json', 'print the result as one JSON object')
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : COULD_NOT_LOOK))
+  .parse()
+
+process.exitCode = await main(program.opts<Options>())
