@@ -107,9 +107,11 @@ describe('the report', () => {
   })
 
   test('an empty workspace has nothing to report', async () => {
-    const { body } = await bench().reconcile({})
-    expect(body.report.current_manifest_path).toBe(null)
-    expect(body.findings).toEqual([])
+    for (const repair of [false, true]) {
+      const { body } = await bench().reconcile({ repair })
+      expect(body.report.current_manifest_path).toBe(null)
+      expect(body.findings).toEqual([])
+    }
   })
 
   test('findings say what is wrong, what it means and the request that resolves it', async () => {

@@ -65,6 +65,7 @@ export function* collect(
   authority: Authority,
 ): Maintenance<Repair> {
   const tally = new Tally()
+  if (check.survey.orphans.length === 0) return tally.repair()
   const refusal = refusalOf(check.top, check.lineage)
   if (refusal !== null) return tally.skipAll(check.survey.orphans, refusal)
   const doomed = check.survey.orphans.filter((orphan) => {
