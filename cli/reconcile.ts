@@ -2,8 +2,9 @@
  * `npm run reconcile -- --bucket s3://… --tenant … --workspace …`: what lies beside the projection that nobody names, and with
  * `--repair` its end. Exit code 0 clean, 1 findings of severity warn or error, 2 could not look (or could not repair).
  */
+import { existsSync } from 'node:fs'
 import { Command } from 'commander'
-import { BUCKET_FORMS, bucketName, parseBucket } from '../functions/bucket.ts'
+import { BUCKET_FORMS, bucketName, bucketText, parseBucket } from '../functions/bucket.ts'
 import type { CompactorSettings } from '../functions/compactor-settings.ts'
 import { compactorSettingsOf, CompactorVariables } from '../functions/config-compactor.ts'
 import { createEnvironment } from '../functions/environment.ts'
@@ -85,6 +86,9 @@ async function openScope(
   if (bucket === null) return { problem: `--bucket: expected ${BUCKET_FORMS}` }
   const wrong = Object.entries({ tenant, workspace }).find(([, id]) => !isScopeId(id))
   if (wrong !== undefined) return { problem: `--${wrong[0]}: expected only a-z, 0-9, _ and -` }
+  // The driver makes its folder; a look must not.
+  if (bucket.kind === 'file' && !existsSync(bucket.dir))
+    return { problem: `there is no ${bucketText(bucket)}` }
   const { driver } = await openStore(bucket, { token_format: 'plain', env: process.env })
   await unscopedProbe(driver).readyCheck()
   const scope = { tenant, workspace }

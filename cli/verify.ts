@@ -2,9 +2,10 @@
  * `npm run verify -- --bucket s3://… --tenant … --workspace … --table ID`: is anything wrong with a table, or, with
  * `--projection`, with the projection? Lists and reads, never writes. Exit code 0 clean, 1 findings of severity warn or error, 2 could not look.
  */
+import { existsSync } from 'node:fs'
 import { Command } from 'commander'
 import { createEnvironment } from '../functions/environment.ts'
-import { BUCKET_FORMS, bucketName, parseBucket } from '../functions/bucket.ts'
+import { BUCKET_FORMS, bucketName, bucketText, parseBucket } from '../functions/bucket.ts'
 import { compactorSettingsOf, CompactorVariables } from '../functions/config-compactor.ts'
 import { openStore } from '../functions/entry/stores.ts'
 import { tableResolver } from '../lib/protocol/delta/resolve.ts'
@@ -51,6 +52,9 @@ async function main(options: Options): Promise<number> {
   if (table_id === null && options.table !== undefined) return couldNotLook('--table: expected a UUID')
   const wrong = Object.entries({ tenant, workspace }).find(([, id]) => !isScopeId(id))
   if (wrong !== undefined) return couldNotLook(`--${wrong[0]}: expected only a-z, 0-9, _ and -`)
+  // The driver makes its folder; a look must not.
+  if (bucket.kind === 'file' && !existsSync(bucket.dir))
+    return couldNotLook(`there is no ${bucketText(bucket)}`)
   try {
     const { driver } = await openStore(bucket, { token_format: 'plain', env: process.env })
     await unscopedProbe(driver).readyCheck()
@@ -148,7 +152,7 @@ async function reportProjection(
 
 function cleanText(table_id: string, { log }: Verified): string {
   const { entries, checkpoints, first_version, latest_version } = log
-  return `clean: table ${table_id}, versions ${first_version} to ${latest_version}, ${entries} entries, ${checkpoints} checkpoints.`
+  return `clean: table ${table_id}, versions ${first_version} to ${latest_version} (entries: ${entries}, checkpoints: ${checkpoints}).`
 }
 
 function couldNotLook(why: string): number {
