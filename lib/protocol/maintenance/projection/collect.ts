@@ -66,8 +66,8 @@ export function* collect(
 ): Maintenance<Repair> {
   const tally = new Tally()
   if (check.survey.orphans.length === 0) return tally.repair()
-  const refusal = refusalOf(check.top, check.lineage)
-  if (refusal !== null) return tally.skipAll(check.survey.orphans, refusal)
+  // Why is among the findings of the check.
+  if (refusalOf(check.top, check.lineage) !== null) return skipEverything(check.survey.orphans)
   const doomed = check.survey.orphans.filter((orphan) => {
     const is_old = isOld(orphan, check.now_ms - Math.max(settings.quarantine_ms, QUARANTINE_MIN_MS))
     if (!is_old) tally.defer(orphan)
