@@ -96,6 +96,21 @@ describe('the report', () => {
     expect(body.repair_result).toMatchObject({ deleted_objects: 1_002, deferred_paths: 1 })
   })
 
+  test('findings tell what each entry is, and how old', async () => {
+    const made = await published()
+    made.plant(`${STATE}/manifests/00000000000000000000.json`, 2 * HOUR_MS)
+    made.plant(`${STATE}/base/01JA/runs.000000000000.parquet`, 2 * HOUR_MS)
+    const { body } = await made.reconcile({})
+    const told = body.findings.map(({ rule, severity }: Record<string, string>) => `${rule} ${severity}`)
+    expect(told.toSorted()).toEqual(
+      ['RC-101', 'RC-102', 'RC-104']
+        .map((rule) => `${rule} warn`)
+        .concat('RC-103 info')
+        .toSorted(),
+    )
+    expect(body.findings[0].detail).toMatch(/; 1 objects, 6 bytes, written 7200 s ago$/)
+  })
+
   test('RC-105: what lies in base or l0 without a folder is told and never deleted', async () => {
     const made = await published()
     made.plant(`${STATE}/l0/notes.txt`, 9 * HOUR_MS)

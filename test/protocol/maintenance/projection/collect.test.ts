@@ -373,7 +373,10 @@ describe('RC-7: what was listed is what is deleted', () => {
         await collector.run('put pointer')
         world.plant(ORPHAN_MANIFEST, 'a publisher took the key', OLD_MS)
         await collector.run()
-        expect(collector.result).toMatchObject({ repair_result: { skipped_paths: 1, deleted_objects: 0 } })
+        expect(collector.result).toMatchObject({
+          repair_result: { skipped_paths: 1, deleted_objects: 0 },
+          findings: [{ rule: 'RC-206', path: ORPHAN_MANIFEST }, { rule: 'RC-104' }],
+        })
         expect(world.text(ORPHAN_MANIFEST)).toBe('a publisher took the key')
       },
     )
@@ -524,6 +527,17 @@ describe('RC-3: how much of the past is kept', () => {
       await checkReaders(world)
     },
   )
+})
+
+test('RC-11: more orphans than one call keeps in mind: the next one takes the rest, folders whole', async () => {
+  const world = reconcileWorld({ reconcile_settings: { objects_max: 2 } })
+  await published(world)
+  plantOrphans(world, OLD_MS)
+  const first = await world.reconcile()
+  // The manifest and the base; the folder of the delta has two objects, and only one more was kept in mind.
+  expect(first.repair_result).toMatchObject({ deleted_objects: 2 })
+  expect(first.findings).toMatchObject([{ rule: 'RC-204', severity: 'info' }])
+  expect((await world.reconcile()).repair_result).toMatchObject({ deleted_objects: 2 })
 })
 
 describe('RC-9: failures', () => {
