@@ -9,9 +9,10 @@ import { bucketRootLockStore } from '../lib/store/unscoped.ts'
 import type { CompactorSettings } from './compactor-settings.ts'
 import { perform, type Call } from './handler.ts'
 
-/** The settings of the projection of the request's scope. */
+/** The settings of the projection of the request's scope. Whoever waits for the lock has time left to say who holds it. */
 export function projectionSettings({ service: { compactor, scope } }: Call): ProjectionSettings {
-  return { ...compactor.projection, scope }
+  const { projection, deadline_ms } = compactor
+  return { ...projection, scope, wait_ms: Math.min(projection.wait_ms, deadline_ms / 2) }
 }
 
 /** Drive an operation on the projection, for as long as the deployment lets it. */

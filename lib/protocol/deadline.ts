@@ -11,22 +11,18 @@ import { now, type Answer, type Op, type Protocol, type ReadFailed, type Step } 
 export function* withDeadline<R>(protocol: Protocol<R>, limit_ms: number): Protocol<R> {
   const { monotonic_ms } = yield* now()
   const ends_ms = monotonic_ms + limit_ms
-  try {
-    let next = protocol.next()
-    while (next.done !== true) {
-      let answer: Answer | readonly Answer[]
-      try {
-        answer = yield* inTime(next.value, ends_ms)
-      } catch (error) {
-        next = protocol.throw(error)
-        continue
-      }
-      next = protocol.next(answer)
+  let next = protocol.next()
+  while (next.done !== true) {
+    let answer: Answer | readonly Answer[]
+    try {
+      answer = yield* inTime(next.value, ends_ms)
+    } catch (error) {
+      next = protocol.throw(error)
+      continue
     }
-    return next.value
-  } finally {
-    protocol.return(undefined as never)
+    next = protocol.next(answer)
   }
+  return next.value
 }
 
 /** The step as it is, or with every read of it refused. */

@@ -134,6 +134,9 @@ describe('without credentials, S5', () => {
     const answer = await ask(route, {})
     expectProblem(answer, { reason: 'missing_auth' })
     expect(answer.status).toBe(401)
+    // The compactor's clients read `error`, and these very words (http-api.md 3.4).
+    const is_compactor = route.access.auth === 'internal'
+    expect(answer.body.error).toBe(is_compactor ? 'missing bearer token' : undefined)
     expect(counting.operations).toEqual([])
   })
 

@@ -310,6 +310,33 @@ describe('the lock, locks-and-fencing.md 6.3', () => {
     expect(bench.json(LOCK)).toEqual(lease(41, 60_000))
   })
 
+  test('LK-18: a deadline below that budget still leaves time to say who holds it', async () => {
+    bench.write(LOCK, JSON.stringify(lease(41, 60_000)))
+    const hurried = compactorBench({ store: bench.store, compactor: { deadline_ms: 4_000 } })
+    const before_ms = hurried.service.clock.now_ms
+    expectProblem(await hurried.compact({ event_paths }), { reason: 'lock_held' })
+    expect(hurried.service.clock.now_ms - before_ms).toBeLessThanOrEqual(2_500)
+  })
+
+  test('lease_lost: somebody broke the lock during the work and took it; nothing is published after that', async () => {
+    const stalled = compactorBench({
+      store: bench.store,
+      wrap: (store) => ({
+        ...store,
+        async get(key, options) {
+          if (key.includes('/ledger/')) bench.write(LOCK, JSON.stringify(lease(9, 30_000)))
+          return store.get(key, options)
+        },
+      }),
+    })
+    await refuses(async () => stalled.compact({ event_paths }), {
+      reason: 'lease_lost',
+      detail: 'the lease on the compaction lock ended during the work',
+      may_leave_orphans: true,
+    })
+    expect(bench.json(LOCK)).toEqual(lease(9, 30_000))
+  })
+
   test('LK-18: whoever waits long enough takes it over, and goes on from what is visible then', async () => {
     bench.write(LOCK, JSON.stringify(lease(41, 3_000)))
     const { status, body } = await bench.compact({ event_paths })

@@ -319,7 +319,6 @@ describe('GET /rebuilds/{rebuild}', () => {
 
   test.each([
     ['none', 'rebuild_manifest_not_found'],
-    ['9f86d081884c7d659a2feaa0c55ad015', 'rebuild_manifest_not_found'],
     ['..%2F..%2F..%2Ftenant=rival', 'bad_request'],
     ['%2e%2e%2fx', 'bad_request'],
     ['a%5Cb', 'bad_request'],
@@ -331,6 +330,15 @@ describe('GET /rebuilds/{rebuild}', () => {
     const answer = await compactorBench().service.request('GET', `/rebuilds/${name}`)
     expectProblem(answer, { reason })
     expect(answer.body.error).toBe(answer.body.detail)
+  })
+
+  test('a rebuild_id is no name of a list, and the refusal says so', async () => {
+    const bench = longRebuild(3)
+    const { body } = await bench.rebuild({ rebuild_manifest_path: LIST })
+    expectProblem(await bench.service.request('GET', `/rebuilds/${body.rebuild_id}`), {
+      reason: 'rebuild_manifest_not_found',
+      detail: /; ask with the name of the list, not with a rebuild_id$/,
+    })
   })
 
   test('a list that does not parse is refused like a rebuild from it', async () => {

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { encodeEvent } from '../../lib/protocol/orchestration/events/encode.ts'
 import { eventPath } from '../../lib/protocol/orchestration/paths.ts'
 import { scopedStore, type Scope } from '../../lib/store/scoped.ts'
+import { createText } from '../support/objects.ts'
 import { serveBucket } from '../support/bucket-server.ts'
 import { eventAt, idAt } from '../support/projection-events.ts'
 import { bundleWorker, startWorker, type WorkerBundle } from '../support/worker.ts'
@@ -29,7 +30,7 @@ test('nine events: the first is compacted, the others rebuilt by two a request, 
     eventAt(100 + number, { tenant_id: scope.tenant, workspace_id: scope.workspace }),
   )
   for (const event of events) {
-    await scoped.put(eventPath(event), new TextEncoder().encode(encodeEvent(event)), 'doesNotExist')
+    await createText(scoped, eventPath(event), encodeEvent(event))
   }
   const compacted = await fetch(`${base}/compact`, {
     method: 'POST',
@@ -38,8 +39,7 @@ test('nine events: the first is compacted, the others rebuilt by two a request, 
   })
   expect(await compacted.json()).toMatchObject({ events_processed: 1, watermark_after: idAt(100) })
   const rebuild_manifest_path = 'state/orchestration/rebuilds/nine.json'
-  const list = JSON.stringify({ event_paths: events.map(eventPath) })
-  await scoped.put(rebuild_manifest_path, new TextEncoder().encode(list), 'doesNotExist')
+  await createText(scoped, rebuild_manifest_path, JSON.stringify({ event_paths: events.map(eventPath) }))
   const remaining = []
   for (let call = 0; call < 6; call++) {
     const answer = await fetch(`${base}/rebuild`, {

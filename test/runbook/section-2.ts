@@ -6,6 +6,7 @@ import type { LedgerEvent } from '../../lib/protocol/orchestration/events/kinds.
 import { eventPath } from '../../lib/protocol/orchestration/paths.ts'
 import { scopedStore, type Scope } from '../../lib/store/scoped.ts'
 import type { Store } from '../../lib/store/types.ts'
+import { createText } from '../support/objects.ts'
 import { eventAt } from '../support/projection-events.ts'
 import { testClock, testService } from '../support/service.ts'
 import { runBlocks, type BlockResult } from '../support/shell.ts'
@@ -143,14 +144,7 @@ async function append({ store, scope }: Workspace): Promise<string[]> {
     const about = { event_id: id, timestamp: fromMs(Date.parse(`${date}T09:00:0${number}Z`)) }
     return eventAt(number, { ...about, tenant_id: scope.tenant, workspace_id: scope.workspace })
   })
-  for (const event of events) {
-    const { outcome } = await scoped.put(
-      eventPath(event),
-      new TextEncoder().encode(encodeEvent(event)),
-      'doesNotExist',
-    )
-    if (outcome !== 'ok') throw new Error(`not appended: ${outcome}`)
-  }
+  for (const event of events) await createText(scoped, eventPath(event), encodeEvent(event))
   return events.map(eventPath)
 }
 

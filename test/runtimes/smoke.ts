@@ -3,12 +3,15 @@
  * is behind `createApp` is tested elsewhere. Each step stands for itself, on a table of its own.
  */
 import { expect } from 'vitest'
+import { encodeEvent } from '../../lib/protocol/orchestration/events/encode.ts'
+import { eventPath } from '../../lib/protocol/orchestration/paths.ts'
 import { scopedStore } from '../../lib/store/scoped.ts'
 import type { MaintenanceStore } from '../../lib/store/types.ts'
 import { dyingAfter, WINDOWS, type Window } from '../support/crash-windows.ts'
-import { PRIVATE, userOf } from '../support/deployment.ts'
+import { PRIVATE, SERVICE_TOKEN, userOf } from '../support/deployment.ts'
 import { expectDescribed } from '../support/described.ts'
-import { readText } from '../support/objects.ts'
+import { createText, readText } from '../support/objects.ts'
+import { eventsAt, idAt } from '../support/projection-events.ts'
 import { expectProblem } from '../support/problems.ts'
 import {
   commitKeys,
@@ -122,6 +125,39 @@ export const SMOKE: readonly Step[] = [
       expectProblem(await ask(runtime, 'GET', tablePath(call.table_id) + '/commits'), {
         reason: 'method_not_allowed',
       })
+    },
+  },
+  {
+    name: 'compact and rebuild: one event by its path, the rest from a list, for services only',
+    async run(runtime) {
+      const bucket = bucketOf(runtime)
+      const events = eventsAt(0, 3).map((event) => ({
+        ...event,
+        tenant_id: SCOPE.tenant,
+        workspace_id: SCOPE.workspace,
+      }))
+      const paths = events.map(eventPath)
+      const list = 'state/orchestration/rebuilds/smoke.json'
+      for (const [path, text] of [
+        ...events.map((event) => [eventPath(event), encodeEvent(event)] as const),
+        [list, JSON.stringify({ event_paths: paths })] as const,
+      ]) {
+        await createText(bucket, path, text)
+      }
+      const as_service = { token: SERVICE_TOKEN }
+      const body = { rebuild_manifest_path: list }
+      expectProblem(await ask(runtime, 'POST', '/rebuild', { body }), { reason: 'invalid_token' })
+      const compacted = await ask(runtime, 'POST', '/compact', {
+        ...as_service,
+        body: { event_paths: paths.slice(0, 1) },
+      })
+      expect(compacted.body).toMatchObject({ events_processed: 1, watermark_after: idAt(0) })
+      const rebuilt = await ask(runtime, 'POST', '/rebuild', { ...as_service, body })
+      expect(rebuilt.body).toMatchObject({ events_processed: 2, remaining: 0, watermark_after: idAt(2) })
+      const standing = await ask(runtime, 'GET', '/rebuilds/smoke', as_service)
+      expect(standing.body).toMatchObject({ remaining: 0, lock: null, damage: null })
+      const pointer = JSON.parse(await readText(bucket, 'state/orchestration/manifest.pointer.json'))
+      expect(pointer).toMatchObject({ manifest_id: rebuilt.body.manifest_id })
     },
   },
 ]
