@@ -8,6 +8,7 @@ import { createEnvironment } from '../functions/environment.ts'
 import { BUCKET_FORMS, bucketName, bucketText, parseBucket } from '../functions/bucket.ts'
 import { compactorSettingsOf, CompactorVariables } from '../functions/config-compactor.ts'
 import { openStore } from '../functions/entry/stores.ts'
+import { compactorMaintenanceStore } from '../functions/maintenance.ts'
 import { tableResolver } from '../lib/protocol/delta/resolve.ts'
 import { DEFAULT_SETTINGS } from '../lib/protocol/delta/settings.ts'
 import { parseTableId } from '../lib/protocol/ids.ts'
@@ -65,9 +66,10 @@ async function main(options: Options): Promise<number> {
         : { mode: 'static', tables: new Map([[table_id, options.location]]) },
       { ...scope, bucket: bucketName(bucket) },
     )
-    const environment = environmentOf(withLimits(driver), scope, resolver)
+    const limited = withLimits(driver)
+    const environment = environmentOf(limited, scope, resolver)
     return table_id === null
-      ? await reportProjection(scope, options, environment)
+      ? await reportProjection(scope, options, environment, limited)
       : await report(table_id, options, environment)
   } catch (error) {
     return couldNotLook(error instanceof Error ? error.message : String(error))
@@ -122,20 +124,22 @@ async function reportProjection(
   scope: Scope,
   { json = false }: Options,
   environment: MaintenanceEnvironment,
+  driver: Parameters<typeof scopedMaintenanceStore>[0],
 ): Promise<number> {
   const variables = CompactorVariables.safeParse(process.env)
   if (!variables.success) {
     const [issue] = variables.error.issues
     return couldNotLook(`${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`)
   }
-  const { projection, reconcile } = compactorSettingsOf(variables.data)
+  const { projection, reconcile, lock_scope } = compactorSettingsOf(variables.data)
   const settings = { ...reconcile, projection: { ...projection, scope } }
+  const store = compactorMaintenanceStore(driver, scope, lock_scope)
   const findings: Finding[] = []
   let objects = 0
   let cursor: string | null = null
   do {
     const work = verifyProjection(settings, { cursor, limit: PROJECTION_PAGE })
-    const result: VerifiedPage | Failure = await runMaintenance(work, environment)
+    const result: VerifiedPage | Failure = await runMaintenance(work, { ...environment, store })
     if (!result.ok) return couldNotLook(`projection: ${result.reason}`)
     findings.push(...result.findings.slice(0, FINDINGS_MAX - findings.length))
     objects += result.objects

@@ -49,7 +49,9 @@ findings, 2 could not look; \`--json\` prints one object. A report only lists an
 4. never events, the pointer, the legacy manifest, lists of rebuilds, or locks,
 5. nothing at all when there is no pointer, or a manifest that is kept cannot be read.
 
-A delete that fails is counted, and the others are gone on with. While somebody compacts the answer is 409 \`lock_held\`.
+The compactor's role cannot delete: for a repair attach
+[s3-reconcile.json](deploy/policies/s3-reconcile.json) or [gcs-reconcile.json](deploy/policies/gcs-reconcile.json) as well, to the
+service or to a role that only this command has. A delete that fails is counted, and the others are gone on with. While somebody compacts the answer is 409 \`lock_held\`.
 
 What is kept of the past: the visible revision, the last \`TIDEMARK_RETENTION_REVISIONS\` (1000) before it, and every one that was
 visible within \`TIDEMARK_RETENTION_DAYS\` (7). Older manifests and the artifacts that only they name count as orphans. The time
