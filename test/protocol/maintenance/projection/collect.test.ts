@@ -382,6 +382,39 @@ describe('RC-7: what was listed is what is deleted', () => {
     )
   }
 
+  collectorRule(
+    {
+      promise: 'an object that was written again with the same bytes, and so with the same ETag, stays',
+      wrong: 'token time',
+    },
+    async (make) => {
+      const world = make()
+      await published(world)
+      world.plant(ORPHAN_MANIFEST, 'orphan', OLD_MS)
+      const collector = await collecting(world)
+      await collector.run('put pointer')
+      world.plant(ORPHAN_MANIFEST, 'orphan', 0)
+      await collector.run()
+      expect(collector.result).toMatchObject({ repair_result: { skipped_paths: 1, deleted_objects: 0 } })
+    },
+  )
+
+  test('a store that tells whole seconds about one object and milliseconds in listings is believed', async () => {
+    const world = reconcileWorld({
+      wrap_maintenance: (store) => ({
+        ...store,
+        async head(path, options) {
+          const seen = await store.head(path, options)
+          if (seen.outcome !== 'ok' || seen.last_modified_ms === undefined) return seen
+          return { ...seen, last_modified_ms: Math.floor(seen.last_modified_ms / 1_000) * 1_000 }
+        },
+      }),
+    })
+    await published(world)
+    plantOrphans(world, OLD_MS + 123)
+    expect((await world.reconcile()).repair_result).toMatchObject({ deleted_objects: 4, skipped_paths: 0 })
+  })
+
   test('one that somebody else has deleted meanwhile is fine', async () => {
     const world = reconcileWorld()
     await published(world)
