@@ -3,14 +3,14 @@
  * processes stall for hours, lose answers and die; the lock expires under them. After every write of the pointer and every
  * delete, what readers reach has to be there (spec/correctness.md P1, P12, P19).
  */
-import { POINTER_PATH } from '../../lib/protocol/orchestration/paths.ts'
+import { eventPath, POINTER_PATH } from '../../lib/protocol/orchestration/paths.ts'
 import { pathOf } from '../../lib/protocol/orchestration/projection/artifact.ts'
 import { timeMs } from '../../lib/protocol/orchestration/projection/document-parts.ts'
 import { parseDocument } from '../../lib/protocol/orchestration/projection/documents.ts'
 import { layersOf } from '../../lib/protocol/orchestration/projection/load.ts'
 import { MANIFEST, type Manifest } from '../../lib/protocol/orchestration/projection/manifest.ts'
 import { POINTER } from '../../lib/protocol/orchestration/projection/pointer.ts'
-import type { CompactResult } from '../../lib/protocol/orchestration/projection/outcomes.ts'
+import { rebuild, REBUILD_DEFAULTS } from '../../lib/protocol/orchestration/projection/rebuild.ts'
 import { SteppedMaintenance } from './maintenance-stepper.ts'
 import { eventAt } from './projection-events.ts'
 import type { CollectorCode } from './reconcile-variants.ts'
@@ -51,14 +51,21 @@ export async function raceOnce(seed: number, code: CollectorCode): Promise<RaceS
   const stats: RaceStats = { published: 0, collected: 0, deleted_objects: 0, skipped_paths: 0 }
   let events = 0
 
-  async function startPublisher(): Promise<Stepped<CompactResult>> {
+  async function startPublisher(): Promise<Stepped<{ readonly ok: boolean }>> {
     const event_paths = world.append([eventAt(events), eventAt(events + 1)])
     // One event is offered again by the next publisher, so that not all of them write something.
     events += 1
+    if (random() < 0.3) {
+      const rebuild_manifest_path = `state/orchestration/rebuilds/list-${events}.json`
+      const all = Array.from({ length: events + 1 }, (_, at) => eventPath(eventAt(at)))
+      world.write(rebuild_manifest_path, JSON.stringify({ event_paths: all }))
+      const request = { ...REBUILD_DEFAULTS, rebuild_manifest_path, mode: 'full' as const }
+      return Stepped.start(rebuild(world.settings, request), world.env)
+    }
     return Stepped.start(code.compact(world.settings, { event_paths, fencing_token: null }), world.env)
   }
 
-  function publisherRacer(publisher: Stepped<CompactResult>): Racer {
+  function publisherRacer(publisher: Stepped<{ readonly ok: boolean }>): Racer {
     return {
       weight: pick([0, 0.2, 1, 3]),
       async step() {
