@@ -415,6 +415,41 @@ describe('RC-13: the ledger', () => {
   })
 })
 
+describe('what is suggested resolves it', () => {
+  test.each<[string, (world: ReconcileWorld) => void]>([
+    ['PJ-101', (world) => world.write(POINTER_PATH, '{')],
+    ['PJ-103', (world) => world.store.remove(world.prefix + world.pointer().manifest_path)],
+    ['PJ-104', (world) => world.write(world.pointer().manifest_path, '{}')],
+    ['PJ-301', (world) => world.store.remove(world.prefix + (refsOf(world)[0]?.path ?? ''))],
+    [
+      'PJ-303',
+      (world) => world.write(refsOf(world)[0]?.path ?? '', 'x'.repeat(refsOf(world)[0]?.byte_size ?? 0)),
+    ],
+    [
+      'PJ-308',
+      (world) => {
+        edit(world, ({ l0_deltas: [delta] }) => Reflect.deleteProperty(delta ?? {}, 'deletions'))
+      },
+    ],
+    [
+      'PJ-401',
+      (world) => {
+        edit(world, ({ watermarks }) => Object.assign(watermarks, { events_processed_through: idAt(1) }))
+      },
+    ],
+  ])('%s: a rebuild from scratch, and a repair', async (rule, damage) => {
+    const world = await rich()
+    const events = world.paths('ledger/')
+    damage(world)
+    const before = (await verify(world)).findings.find((each) => each.rule === rule)
+    expect(before?.next).toContain('"mode":"full"')
+    folded(await world.rebuild(events, { mode: 'full' }))
+    world.pass(OLD_MS)
+    const left = (await verify(world)).findings.filter(({ rule: each }) => !/^RC-10|^PJ-20/.test(each))
+    expect(left).toEqual([])
+  })
+})
+
 test('a cursor that is none of ours is refused', async () => {
   const world = await rich()
   for (const cursor of [
