@@ -199,6 +199,28 @@ describe('the repair', () => {
   })
 })
 
+describe('http-api.md 11: the time of a request', () => {
+  test('is over while it lists: 503, and the lock is given back', async () => {
+    const { DEFAULT_COMPACTOR_SETTINGS } = await import('../../functions/compactor-settings.ts')
+    const clock = testClock(WORLD_START_MS)
+    const store = memoryStore({ clock: () => clock.now_ms })
+    const slow: MemoryStore = {
+      ...store,
+      async listPage(request, options) {
+        clock.advance(1_000)
+        return store.listPage(request, options)
+      },
+    }
+    const compactor = { ...DEFAULT_COMPACTOR_SETTINGS, deadline_ms: 500 }
+    const made = bench({ store, maintenance_store: slow, clock, compactor })
+    await made.compact({ event_paths: made.append(eventsAt(0, 3)) })
+    clock.advance(3 * HOUR_MS)
+    expectProblem(await made.reconcile({ repair: true }), { reason: 'storage_unavailable' })
+    const { expiresAt } = made.json(LOCK) as { expiresAt: string }
+    expect(Date.parse(expiresAt)).toBeLessThan(clock.now_ms)
+  })
+})
+
 describe('reconcile.md 6: the body', () => {
   test.each([
     [{ repair: 'yes' }, 'unprocessable', 'repair must be true or false, got a string'],
