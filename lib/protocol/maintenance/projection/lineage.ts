@@ -88,9 +88,14 @@ export function* lineageOf(top: Top, walk: Walk): Protocol<Lineage> {
       return { ...NOTHING, ...rest, entries }
     }
     case 'pointer': {
-      const { manifest_path } = top.pointer
+      const { manifest_id, manifest_path } = top.pointer
       const rest = yield* walkChain(entries, manifest_path, walk, null)
-      return { ...rest, entries, current_manifest_path: manifest_path }
+      const lineage = { ...rest, entries, current_manifest_path: manifest_path }
+      if (idNumber(manifest_id) !== null) return lineage
+      // Nobody can publish on top of it, and a touch would have to lie about its id.
+      const detail = `expected an id of 20 digits, got ${JSON.stringify(manifest_id.slice(0, 40))}`
+      const finding = projectionFinding('PJ-105', { path: POINTER_PATH, detail })
+      return { ...lineage, is_complete: false, findings: [finding, ...rest.findings] }
     }
   }
 }

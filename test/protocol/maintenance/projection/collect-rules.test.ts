@@ -140,6 +140,11 @@ describe('hard rule 5: what is reachable is known, or nothing is deleted', () =>
       (world: ReconcileWorld) => world.write(world.pointer().manifest_path, '[]'),
     ],
     [
+      'the id in the pointer is none',
+      (world: ReconcileWorld) =>
+        world.write(POINTER_PATH, JSON.stringify({ ...world.pointer(), manifest_id: 'seven' })),
+    ],
+    [
       'an ancestor is missing',
       (world: ReconcileWorld) => world.store.remove(`${world.prefix}${MANIFESTS}00000000000000000002.json`),
     ],
