@@ -24,8 +24,8 @@ export interface LogWork {
   readonly survey: LogSurvey
   readonly findings: TableFindings
   readonly now_ms: number
-  /** The version of a reservation: its marker may still be on its way. */
-  readonly reserved: number | null
+  /** The latest version that was finalized before the log was listed: of later ones the marker may be on its way. */
+  readonly finalized: number
   /** Objects that may still be read; a page ends between two versions once it is used up. */
   readonly budget: { reads: number }
 }
@@ -113,12 +113,12 @@ function* readCommits(
 
 /** TM-402: an entry that names its owner has a marker, or a replay of that key is told to commit again. */
 function* checkMarkers(
-  { table_id, reserved, findings, budget }: LogWork,
+  { table_id, finalized, findings, budget }: LogWork,
   files: ReadonlyMap<number, ReadObject>,
 ): Maintenance<void> {
   const owned = [...files].flatMap(([version, object]) => {
     const owner = object.is === 'there' ? object.meta[OWNER_COMMIT_ID] : undefined
-    return owner === undefined || version === reserved ? [] : [{ version, path: markerPath(table_id, owner) }]
+    return owner === undefined || version > finalized ? [] : [{ version, path: markerPath(table_id, owner) }]
   })
   budget.reads -= owned.length
   const heads = yield* allOf(owned.map(({ path }) => ({ kind: 'head' as const, path })))
