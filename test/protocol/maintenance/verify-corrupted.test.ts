@@ -303,6 +303,14 @@ describe('what the coordinator recorded', () => {
     expect(told((await table.look()).findings)).toContain('TM-401 error')
   })
 
+  test('a marker of ours, far too large: TM-401', async () => {
+    const table = await verifiedTable()
+    const [made] = table.made
+    const path = made === undefined ? '' : table.markerPath(made)
+    table.write(path, `${table.read(path) ?? ''}${' '.repeat(20_000)}`)
+    expect(told((await table.look()).findings)).toContain('TM-401 error')
+  })
+
   test.each([1, 40, 100])('the state of ours, cut after %i bytes: TM-101', async (length) => {
     const table = await verifiedTable()
     table.write(table.state_path, (table.read(table.state_path) ?? '').slice(0, length))
