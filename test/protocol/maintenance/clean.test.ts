@@ -78,16 +78,21 @@ describe('SG-9, R24: staged payloads', () => {
     expect(await world.maintain(cleanStaged({ ttl_ms: 1, age_ms: 0 }))).toMatchObject({ deleted_objects: 1 })
   })
 
-  test('a state that does not parse, a clock that is ahead, a path that is nobody’s: everything stays', async () => {
+  test('a state that does not parse, and a path that is nobody’s: everything stays', async () => {
     const world = reconcileWorld()
     world.plant(staged('01JOLD'), 'old', 8 * DAY_MS)
     world.plant('delta/staging/notes.txt', 'notes', 99 * DAY_MS)
     world.plant('delta/staging/not-a-table/01J.json', 'x', 99 * DAY_MS)
     world.write(`delta/coordinator/${TABLE}.json`, '{')
     expect(await world.maintain(cleanStaged(WEEK))).toMatchObject({ looked_at: 3, deleted_objects: 0 })
+  })
+
+  test('a process whose clock is a month ahead of the store’s deletes nothing young', async () => {
+    const world = reconcileWorld()
+    world.plant(staged('01JNEW'), 'new', 6 * DAY_MS)
     world.write(`delta/coordinator/${TABLE}.json`, '{"latest_version":0,"inflight":null}')
     world.clock.now_ms += 30 * DAY_MS
-    expect(await world.maintain(cleanStaged(WEEK))).toMatchObject({ deleted_objects: 0 })
+    expect(await world.maintain(cleanStaged(WEEK))).toMatchObject({ looked_at: 1, deleted_objects: 0 })
   })
 
   test('one that was written again since it was listed stays, and is counted as failed', async () => {
