@@ -46,6 +46,8 @@ export function createLog(options: { readonly format: 'json' | 'text'; write(lin
     note(request_id, note) {
       const { note: kind, ...facts } = note
       const properties = harmless({ request_id, ...facts })
+      // Every few minutes, and nothing to say.
+      if (note.note === 'repair_automation' && note.status === 'clean') return
       if (kind === 'recovered' || kind === 'rebuild_progress') logger.info(kind, properties)
       else logger.warn(kind, properties)
     },

@@ -45,7 +45,6 @@ export function repairAutomation(parts: RepairAutomationParts): () => Promise<vo
     const result = await runMaintenance(work, { ...environment, store })
     backlog = result.backlog
     const { status, findings, backlog_count, backlog_age_ms, is_repeat, reconciled, failure } = result.run
-    if (status === 'clean') return
     log.note(REPAIR_AUTOMATION, {
       note: 'repair_automation',
       mode,

@@ -150,12 +150,18 @@ export type Note =
   | RebuildProgress
   | AutomationNote
 
-/** How one run of the repair automation ended that was not clean; `backlog_count` -1 when nobody knows. */
+/** How one run of the repair automation ended (spec/reconcile.md 7); `backlog_count` -1 when nobody knows. */
 export interface AutomationNote {
   readonly note: 'repair_automation'
-  readonly mode: string
-  readonly scope: string
-  readonly status: string
+  readonly mode: 'dry_run' | 'enforce'
+  readonly scope: 'full' | 'current_head_only'
+  readonly status:
+    | 'clean'
+    | 'repair_needed'
+    | 'repaired'
+    | 'repair_failed'
+    | 'check_failed'
+    | 'recheck_failed'
   readonly findings: number
   readonly backlog_count: number
   readonly backlog_age_ms: number

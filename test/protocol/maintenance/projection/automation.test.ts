@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { readConfig } from '../../../../functions/config.ts'
 import { DEFAULT_COMPACTOR_SETTINGS } from '../../../../functions/compactor-settings.ts'
-import { SILENT_LOG } from '../../../../functions/logging.ts'
+import { createLog, SILENT_LOG } from '../../../../functions/logging.ts'
 import { repairAutomation } from '../../../../functions/repair-automation.ts'
 import type { Note } from '../../../../lib/protocol/effects.ts'
 import {
@@ -197,15 +197,21 @@ describe('the loop', () => {
     return { tick, notes, failures }
   }
 
-  test('says one line a run that is not clean, and nothing of paths', async () => {
+  test('tells how each run ended, and nothing of paths; the log leaves out those that were clean', async () => {
     const world = await published()
     const { tick, notes } = await loop(world)
     await tick()
-    expect(notes).toEqual([])
     world.plant(ORPHAN, 'x', OLD_MS)
     await tick()
-    expect(notes).toMatchObject([{ note: 'repair_automation', status: 'repaired', deleted_objects: 1 }])
+    expect(notes).toMatchObject([
+      { note: 'repair_automation', status: 'clean' },
+      { note: 'repair_automation', status: 'repaired', deleted_objects: 1 },
+    ])
     expect(JSON.stringify(notes)).not.toContain('manifests')
+    const lines: string[] = []
+    const log = createLog({ format: 'json', write: (line) => lines.push(line) })
+    for (const note of notes) log.note('repair-automation', note)
+    expect(lines.map((line) => (JSON.parse(line) as { status?: string }).status)).toEqual(['repaired'])
   })
 
   test('does not run twice at once', async () => {
