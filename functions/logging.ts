@@ -47,7 +47,9 @@ export function createLog(options: { readonly format: 'json' | 'text'; write(lin
     note(request_id, note) {
       const { note: kind, ...facts } = note
       const properties = harmless({ request_id, ...facts })
-      if (kind === 'finding') logger[LEVELS[note.severity]](kind, properties)
+      // Every few minutes, and nothing to say.
+      if (note.note === 'repair_automation' && note.status === 'clean') return
+      if (note.note === 'finding') logger[LEVELS[note.severity]](kind, properties)
       else if (kind === 'recovered' || kind === 'rebuild_progress') logger.info(kind, properties)
       else logger.warn(kind, properties)
     },

@@ -14,6 +14,7 @@ import { createMetrics } from '../metrics/catalogue.ts'
 import { createRateLimiter } from '../rate-limit.ts'
 import type { Tracer } from '../tracing.ts'
 import { createTurns } from '../turns.ts'
+import { repairAutomation } from '../repair-automation.ts'
 import { UNKNOWN_VERSION, type VersionInfo } from '../version.ts'
 
 /** A driver; one of a real service must be certified before it may be written to (spec/providers.md 7). */
@@ -31,6 +32,8 @@ export interface ServiceParts {
   readonly tracer?: Tracer | null
   /** What one set of counters is about; a process unless told. */
   readonly counted_by?: 'process' | 'isolate'
+  /** Call a function again and again; a runtime that ends between requests leaves it out. */
+  every?(interval_ms: number, work: () => Promise<void>): void
 }
 
 /** Scopes whose resolvers are kept; more tenants than that share no cache. */
@@ -41,13 +44,19 @@ const SCOPES_MAX = 1_000
  * that is to be certified does not answer.
  */
 export async function createService(config: Config, parts: ServiceParts): Promise<App> {
-  const { scope, settings, compactor, auth, limits, health } = config
+  const { scope, settings, compactor, automation, auth, limits, health } = config
   const { opened, write, version, tracer = null, counted_by } = parts
   const log = createLog({ format: config.log_format, write })
   const authenticators = await authenticatorsOf(auth, scope)
   const resolverFor = resolvers(config)
   const { driver, refusal, certified_at_ms } = await certified(config, opened.driver, log)
   const store = withLimits(driver)
+  const writeRefusal = (): string | null => refusal
+  if (automation !== null && parts.every !== undefined) {
+    const resolver = resolverFor(scope)
+    const own = { maintenance_store: store, scope, resolver, compactor, automation, log, writeRefusal }
+    parts.every(automation.interval_ms, repairAutomation(own))
+  }
   return createApp({
     ...authenticators,
     lower_case_ids: auth.lower_case_ids,
@@ -61,7 +70,7 @@ export async function createService(config: Config, parts: ServiceParts): Promis
     health,
     certified_at_ms,
     log,
-    writeRefusal: () => refusal,
+    writeRefusal,
     version: { ...UNKNOWN_VERSION, ...version },
     metrics: createMetrics(counted_by),
     metrics_access: limits.metrics_access,
