@@ -111,8 +111,9 @@ async function measure(given: Case, bucket: Store): Promise<Figures> {
   const env = createEnvironment({
     store,
     resolver: NO_RESOLVER,
-    note: () => {
-      if (given.die === 'after_chunk') process.kill(process.pid, 'SIGKILL')
+    note: (fact) => {
+      const is_chunk = fact.note === 'rebuild_progress' && fact.events_read > 0
+      if (given.die === 'after_chunk' && is_chunk) process.kill(process.pid, 'SIGKILL')
     },
   })
   globalThis.gc?.()

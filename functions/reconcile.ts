@@ -10,6 +10,7 @@ import { COMPACTOR_BODY_BYTES_MAX } from './body.ts'
 import { projectionSettings } from './compactor.ts'
 import { bodyOf, json, refuse, type Call } from './handler.ts'
 import type { RunMaintenance } from './maintenance.ts'
+import { countReconciled } from './metrics/reconciled.ts'
 import type { Problem } from './problem.ts'
 import { projectionProblem } from './projection-problem.ts'
 import { ReconcileBody } from './reconcile-body.ts'
@@ -23,6 +24,7 @@ export async function handleReconcile(call: Call, run: RunMaintenance): Promise<
   call.facts['repair'] = request.repair
   const result = await run(reconcile(reconcileSettingsOf(call), request))
   if (!result.ok) return refuse(call, projectionProblem(result))
+  countReconciled(call.metrics, result)
   const { report, repair_result, findings } = result
   call.facts['orphans'] = orphansIn(report)
   if (repair_result !== undefined) {

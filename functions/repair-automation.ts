@@ -12,6 +12,8 @@ import type { CompactorSettings } from './compactor-settings.ts'
 import type { AutomationConfig } from './config-automation.ts'
 import { createEnvironment, type EnvironmentOverrides } from './environment.ts'
 import type { AppLog } from './logging.ts'
+import type { AppMetrics } from './metrics/catalogue.ts'
+import { countAutomation } from './metrics/reconciled.ts'
 
 /** What it works with. */
 export interface RepairAutomationParts extends MaintenanceParts {
@@ -20,6 +22,7 @@ export interface RepairAutomationParts extends MaintenanceParts {
   readonly compactor: CompactorSettings
   readonly automation: AutomationConfig
   readonly log: AppLog
+  readonly metrics: AppMetrics
   /** Why the store may not be written to; then it only reports. */
   writeRefusal(): string | null
   readonly overrides?: EnvironmentOverrides
@@ -41,14 +44,15 @@ export function repairAutomation(parts: RepairAutomationParts): () => Promise<vo
 
   async function runOnce(): Promise<void> {
     const mode = parts.writeRefusal() === null ? automation.mode : 'dry_run'
-    const work = automationRun(settings, { mode, scope: automation.scope }, backlog)
+    const choices = { mode, scope: automation.scope }
+    const work = automationRun(settings, choices, backlog)
     const result = await runMaintenance(work, { ...environment, store })
     backlog = result.backlog
+    countAutomation(parts.metrics, choices, scope, result.run)
     const { status, findings, backlog_count, backlog_age_ms, is_repeat, reconciled, failure } = result.run
     log.note(REPAIR_AUTOMATION, {
       note: 'repair_automation',
-      mode,
-      scope: automation.scope,
+      ...choices,
       status,
       findings,
       backlog_count: backlog_count ?? -1,

@@ -51,10 +51,20 @@ export async function createService(config: Config, parts: ServiceParts): Promis
   const resolverFor = resolvers(config)
   const { driver, refusal, certified_at_ms } = await certified(config, opened.driver, log)
   const store = withLimits(driver)
+  const metrics = createMetrics(counted_by)
   const writeRefusal = (): string | null => refusal
   if (automation !== null && parts.every !== undefined) {
     const resolver = resolverFor(scope)
-    const own = { maintenance_store: store, scope, resolver, compactor, automation, log, writeRefusal }
+    const own = {
+      maintenance_store: store,
+      scope,
+      resolver,
+      compactor,
+      automation,
+      log,
+      metrics,
+      writeRefusal,
+    }
     parts.every(automation.interval_ms, repairAutomation(own))
   }
   return createApp({
@@ -72,7 +82,7 @@ export async function createService(config: Config, parts: ServiceParts): Promis
     log,
     writeRefusal,
     version: { ...UNKNOWN_VERSION, ...version },
-    metrics: createMetrics(counted_by),
+    metrics,
     metrics_access: limits.metrics_access,
     turns: createTurns(),
     ...(limits.rate_limits === null ? {} : { rate_limiter: createRateLimiter(limits.rate_limits) }),

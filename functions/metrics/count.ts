@@ -128,6 +128,8 @@ export function countNote(metrics: AppMetrics, note: Note): void {
         severity: note.severity,
       })
       return
+    // The automation counts its runs itself (reconciled.ts).
+    case 'repair_automation':
     case 'rebuild_progress':
   }
 }

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { readConfig } from '../../../../functions/config.ts'
 import { DEFAULT_COMPACTOR_SETTINGS } from '../../../../functions/compactor-settings.ts'
 import { createLog, SILENT_LOG } from '../../../../functions/logging.ts'
+import { createMetrics } from '../../../../functions/metrics/catalogue.ts'
 import { repairAutomation } from '../../../../functions/repair-automation.ts'
 import type { Note } from '../../../../lib/protocol/effects.ts'
 import {
@@ -176,6 +177,7 @@ describe('the loop', () => {
   async function loop(world: ReconcileWorld, refusal: string | null = null) {
     const notes: Note[] = []
     const failures: unknown[] = []
+    const metrics = createMetrics()
     const tick = repairAutomation({
       maintenance_store: world.store,
       scope: world.scope,
@@ -187,6 +189,7 @@ describe('the loop', () => {
         note: (_id, note) => notes.push(note),
         failure: (_id, error) => failures.push(error),
       },
+      metrics,
       writeRefusal: () => refusal,
       overrides: {
         now: () => world.clock.now_ms,
@@ -194,15 +197,21 @@ describe('the loop', () => {
         sleep: async () => undefined,
       },
     })
-    return { tick, notes, failures }
+    return { tick, notes, failures, metrics }
   }
 
   test('tells how each run ended, and nothing of paths; the log leaves out those that were clean', async () => {
     const world = await published()
-    const { tick, notes } = await loop(world)
+    const { tick, notes, metrics } = await loop(world)
     await tick()
     world.plant(ORPHAN, 'x', OLD_MS)
     await tick()
+    const text = metrics.text()
+    const run =
+      'arco_flow_orch_repair_automation_runs_total{domain="orchestration",mode="enforce",scope="full"'
+    expect(text).toContain(`${run},status="clean"} 1\n`)
+    expect(text).toContain(`${run},status="repaired"} 1\n`)
+    expect(text).toContain('arco_flow_orch_reconciler_deletes_total{reason="manifest_snapshot"} 1\n')
     expect(notes).toMatchObject([
       { note: 'repair_automation', status: 'clean' },
       { note: 'repair_automation', status: 'repaired', deleted_objects: 1 },
