@@ -11,6 +11,7 @@ import { DEFAULT_SETTINGS, type DeltaSettings } from '../lib/protocol/delta/sett
 import { normaliseRoot, type RootContext } from '../lib/protocol/delta/table-root.ts'
 import { BUCKET_FORMS, bucketName, parseBucket, type Bucket } from './bucket.ts'
 import type { CompactorSettings } from './compactor-settings.ts'
+import { AutomationVariables, automationOf, type AutomationConfig } from './config-automation.ts'
 import { compactorProblems, compactorSettingsOf, CompactorVariables } from './config-compactor.ts'
 import { limitsConfigOf, LimitsVariables, type LimitsConfig } from './config-limits.ts'
 import { healthConfigOf, healthProblems, HealthVariables, type HealthConfig } from './config-health.ts'
@@ -32,6 +33,8 @@ export interface Config {
   readonly resolver: ResolverConfig
   readonly settings: DeltaSettings
   readonly compactor: CompactorSettings
+  /** What a runtime with a clock of its own does by itself; null for nothing. */
+  readonly automation: AutomationConfig | null
   readonly log_format: 'json' | 'text'
   readonly auth: AuthConfig
   readonly limits: LimitsConfig
@@ -73,6 +76,7 @@ const bucket = z.string().transform((text, context) => {
 
 const Variables = AuthVariables.extend({
   ...CompactorVariables.shape,
+  ...AutomationVariables.shape,
   ...LimitsVariables.shape,
   ...HealthVariables.shape,
   ARCO_STORAGE_BUCKET: bucket.default({ kind: 'file', dir: '.tidemark' }),
@@ -170,6 +174,7 @@ function configOf(variables: Variables, parts: Pick<Config, 'scope' | 'resolver'
     certified: certified === 'startup' ? 'startup' : certified === 'true',
     settings: settingsOf(variables),
     compactor: compactorSettingsOf(variables),
+    automation: automationOf(variables),
     limits: limitsConfigOf(variables, parts.auth.posture),
     health: healthConfigOf(variables),
     log_format: variables.ARCO_LOG_FORMAT,

@@ -12,7 +12,7 @@ export async function handleInspectKey(call: Call): Promise<Response> {
   call.facts['table_id'] = table.value
   const idempotency_key = call.request.headers.get('idempotency-key') ?? ''
   const check = checkIdempotencyKey(idempotency_key)
-  if (!check.ok) return refuse(call, { reason: 'bad_request', detail: `Idempotency-Key: ${check.detail}` })
+  if (!check.ok) return refuse(call, { reason: 'bad_request', detail: check.detail })
   const result = await perform(
     call,
     inspectKey({ table_id: table.value, idempotency_key }, call.service.settings),

@@ -2,7 +2,8 @@
  * Handlers that may list. They get a way to run maintenance work beside their call; everybody else's call has a store that
  * cannot list or delete, at run time as well as by type (spec/storage.md 6.3, C17, C20).
  */
-import type { Maintenance } from '../lib/protocol/maintenance/effects.ts'
+import { withDeadline } from '../lib/protocol/deadline.ts'
+import type { Maintenance, MaintenanceOp } from '../lib/protocol/maintenance/effects.ts'
 import { runMaintenance } from '../lib/protocol/maintenance/run.ts'
 import { scopedMaintenanceStore, type Scope } from '../lib/store/scoped.ts'
 import type { MaintenanceStore } from '../lib/store/types.ts'
@@ -23,7 +24,10 @@ export type RunMaintenance = <R>(work: Maintenance<R>) => Promise<R>
 /** A handler of a route that says that it lists. */
 export type MaintenanceHandler = (call: Call, run: RunMaintenance) => Promise<Response>
 
-/** Give a maintenance handler what it runs its work with; that of the compactor finds its lock where the deployment has it. */
+/**
+ * Give a maintenance handler what it runs its work with. That of the compactor finds its lock where the deployment has it,
+ * and ends when the time of a request is up.
+ */
 export function maintenanceHandler(
   store: MaintenanceStore,
   handler: MaintenanceHandler,
@@ -42,7 +46,12 @@ export function maintenanceHandler(
       overrides,
       note: (fact) => call.note(fact),
     })
-    return handler(call, async (work) => runMaintenance(work, { ...environment, store: scoped }))
+    async function run<R>(work: Maintenance<R>): Promise<R> {
+      const bounded: Maintenance<R> =
+        service === 'table' ? work : withDeadline<R, MaintenanceOp>(work, compactor.deadline_ms)
+      return runMaintenance(bounded, { ...environment, store: scoped })
+    }
+    return handler(call, run)
   }
 }
 

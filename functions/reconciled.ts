@@ -52,7 +52,7 @@ const Resolution = z.object({
     .object({
       method: z.literal('POST'),
       path: z.string(),
-      body: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+      body: z.looseObject({}),
     })
     .nullable()
     .meta({ description: 'What resolves it; null when nothing has to be done' }),

@@ -34,6 +34,8 @@ async function start(config: Config): Promise<void> {
     write: (line) => process.stderr.write(line),
     version: { packageVersion: packageJson.version },
     tracer: await openTracer(process.env),
+    // A timer does not keep a process that is to end.
+    every: (interval_ms, work) => void setInterval(() => void work(), interval_ms).unref(),
   })
   // Whoever read the log may go away; commits go on.
   process.stderr.on('error', () => undefined)

@@ -31,6 +31,8 @@ export interface ServiceParts {
   readonly tracer?: Tracer | null
   /** What one set of counters is about; a process unless told. */
   readonly counted_by?: 'process' | 'isolate'
+  /** Call a function again and again; a runtime that ends between requests leaves it out. */
+  every?(interval_ms: number, work: () => Promise<void>): void
 }
 
 /** Scopes whose resolvers are kept; more tenants than that share no cache. */
@@ -41,13 +43,21 @@ const SCOPES_MAX = 1_000
  * that is to be certified does not answer.
  */
 export async function createService(config: Config, parts: ServiceParts): Promise<App> {
-  const { scope, settings, compactor, auth, limits, health } = config
+  const { scope, settings, compactor, automation, auth, limits, health } = config
   const { opened, write, version, tracer = null, counted_by } = parts
   const log = createLog({ format: config.log_format, write })
   const authenticators = await authenticatorsOf(auth, scope)
   const resolverFor = resolvers(config)
   const { driver, refusal, certified_at_ms } = await certified(config, opened.driver, log)
   const store = withLimits(driver)
+  const writeRefusal = (): string | null => refusal
+  if (automation !== null && parts.every !== undefined) {
+    // With it comes the reconciler, which a runtime without a clock of its own never runs.
+    const { repairAutomation } = await import('../repair-automation.ts')
+    const resolver = resolverFor(scope)
+    const own = { maintenance_store: store, scope, resolver, compactor, automation, log, writeRefusal }
+    parts.every(automation.interval_ms, repairAutomation(own))
+  }
   return createApp({
     ...authenticators,
     lower_case_ids: auth.lower_case_ids,
@@ -61,7 +71,7 @@ export async function createService(config: Config, parts: ServiceParts): Promis
     health,
     certified_at_ms,
     log,
-    writeRefusal: () => refusal,
+    writeRefusal,
     version: { ...UNKNOWN_VERSION, ...version },
     metrics: createMetrics(counted_by),
     metrics_access: limits.metrics_access,

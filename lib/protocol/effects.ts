@@ -168,6 +168,22 @@ export type Note =
       readonly next: string
     }
   | RebuildProgress
+  | AutomationNote
+
+/** How one run of the repair automation ended that was not clean; `backlog_count` -1 when nobody knows. */
+export interface AutomationNote {
+  readonly note: 'repair_automation'
+  readonly mode: string
+  readonly scope: string
+  readonly status: string
+  readonly findings: number
+  readonly backlog_count: number
+  readonly backlog_age_ms: number
+  readonly is_repeat: boolean
+  readonly deleted_objects: number
+  readonly failed_repairs: number
+  readonly failure: string
+}
 
 /** How far a rebuild of the projection has come; one before the first chunk and one after every chunk. */
 export interface RebuildProgress {

@@ -282,6 +282,7 @@ describe('two scopes over one bucket, S1 and S22', () => {
       latest_version: -1,
       inflight: null,
       crash_window: null,
+      resolution: null,
     })
     const keys = Object.keys(await readBucket(store))
     expect(keys.filter((key) => !key.startsWith('tenant=acme/workspace=analytics/'))).toEqual([])

@@ -75,11 +75,11 @@ describe('the OpenAPI document, http-api.md 1', () => {
     expect(parameters['table_id']).toMatchObject({ in: 'path', required: true })
   })
 
-  test('has the key as a header of commits, and only there', () => {
+  test('has the key as a header of commits and of its own look-up, and only there', () => {
     const with_key = operations.filter(([, , { parameters: list }]) =>
       list.some((each) => '$ref' in each && each.$ref.endsWith('/Idempotency-Key')),
     )
-    expect(with_key.map(([, , { operationId }]) => operationId)).toEqual(['commit'])
+    expect(with_key.map(([, , { operationId }]) => operationId)).toEqual(['commit', 'inspect_key'])
   })
 
   test('its schemas hold keywords of JSON Schema 2020-12 only', () => {
@@ -204,7 +204,7 @@ describe('the table of operations', () => {
           method: method.toUpperCase(),
         }),
       )
-      expect([200, 404, 415]).toContain(response.status)
+      expect([200, 400, 404, 415]).toContain(response.status)
       const refusal: unknown = response.status === 404 ? await response.json() : null
       expect(refusal).not.toMatchObject({ reason: 'route_not_found' })
     }

@@ -96,6 +96,21 @@ describe('the report', () => {
     expect(body.repair_result).toMatchObject({ deleted_objects: 1_002, deferred_paths: 1 })
   })
 
+  test('findings tell what each entry is, and how old', async () => {
+    const made = await published()
+    made.plant(`${STATE}/manifests/00000000000000000000.json`, 2 * HOUR_MS)
+    made.plant(`${STATE}/base/01JA/runs.000000000000.parquet`, 2 * HOUR_MS)
+    const { body } = await made.reconcile({})
+    const told = body.findings.map(({ rule, severity }: Record<string, string>) => `${rule} ${severity}`)
+    expect(told.toSorted()).toEqual(
+      ['RC-101', 'RC-102', 'RC-104']
+        .map((rule) => `${rule} warn`)
+        .concat('RC-103 info')
+        .toSorted(),
+    )
+    expect(body.findings[0].detail).toMatch(/; 1 objects, 6 bytes, written 7200 s ago$/)
+  })
+
   test('RC-105: what lies in base or l0 without a folder is told and never deleted', async () => {
     const made = await published()
     made.plant(`${STATE}/l0/notes.txt`, 9 * HOUR_MS)
@@ -107,9 +122,11 @@ describe('the report', () => {
   })
 
   test('an empty workspace has nothing to report', async () => {
-    const { body } = await bench().reconcile({})
-    expect(body.report.current_manifest_path).toBe(null)
-    expect(body.findings).toEqual([])
+    for (const repair of [false, true]) {
+      const { body } = await bench().reconcile({ repair })
+      expect(body.report.current_manifest_path).toBe(null)
+      expect(body.findings).toEqual([])
+    }
   })
 
   test('findings say what is wrong, what it means and the request that resolves it', async () => {
@@ -179,6 +196,28 @@ describe('the repair', () => {
     expect(made.json(LOCK)).toBe(null)
     const record = JSON.parse(new TextDecoder().decode(made.store.peek(LOCK)?.bytes)) as object
     expect(record).toMatchObject({ sequenceNumber: 2 })
+  })
+})
+
+describe('http-api.md 11: the time of a request', () => {
+  test('is over while it lists: 503, and the lock is given back', async () => {
+    const { DEFAULT_COMPACTOR_SETTINGS } = await import('../../functions/compactor-settings.ts')
+    const clock = testClock(WORLD_START_MS)
+    const store = memoryStore({ clock: () => clock.now_ms })
+    const slow: MemoryStore = {
+      ...store,
+      async listPage(request, options) {
+        clock.advance(1_000)
+        return store.listPage(request, options)
+      },
+    }
+    const compactor = { ...DEFAULT_COMPACTOR_SETTINGS, deadline_ms: 500 }
+    const made = bench({ store, maintenance_store: slow, clock, compactor })
+    await made.compact({ event_paths: made.append(eventsAt(0, 3)) })
+    clock.advance(3 * HOUR_MS)
+    expectProblem(await made.reconcile({ repair: true }), { reason: 'storage_unavailable' })
+    const { expiresAt } = made.json(LOCK) as { expiresAt: string }
+    expect(Date.parse(expiresAt)).toBeLessThan(clock.now_ms)
   })
 })
 

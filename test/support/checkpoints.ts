@@ -88,7 +88,10 @@ const COLUMNS: Readonly<Record<string, SchemaElement[]>> = {
 }
 
 /** The bytes of a checkpoint file with these rows; a column for every action that occurs. */
-export function checkpointFile(rows: readonly CheckpointRow[]): Uint8Array {
+export function checkpointFile(
+  rows: readonly CheckpointRow[],
+  codec: 'SNAPPY' | 'UNCOMPRESSED' = 'SNAPPY',
+): Uint8Array {
   const names = Object.keys(COLUMNS).filter((name) => rows.some((row) => row[name] !== undefined))
   const elements = names.map((name) => {
     const schema = COLUMNS[name]
@@ -96,6 +99,7 @@ export function checkpointFile(rows: readonly CheckpointRow[]): Uint8Array {
     return { name, schema }
   })
   const buffer = parquetWriteBuffer({
+    codec,
     schema: [{ name: 'root', num_children: names.length }, ...elements.flatMap(({ schema }) => schema)],
     columnData: elements.map(({ name, schema }) => ({
       name,

@@ -39,3 +39,13 @@ export async function readByDeltaRs(request: DeltaRsRequest): Promise<DeltaRsTab
   if (code !== 0) throw new Error(`delta-rs: ${stderr.trim().split('\n').at(-1) ?? code}`)
   return JSON.parse(stdout)
 }
+
+/** Let delta-rs write tables below a folder, one a subfolder (`delta-rs-tables.py`); an Error says why it could not. */
+export async function writeByDeltaRs(folder: string): Promise<void> {
+  const { code, stderr } = await runCommand({
+    command: join(FOLDER, 'bin', 'python'),
+    args: [join(REPOSITORY, 'test/support/delta-rs-tables.py'), folder],
+    cwd: REPOSITORY,
+  })
+  if (code !== 0) throw new Error(`delta-rs: ${stderr.trim().split('\n').at(-1) ?? code}`)
+}

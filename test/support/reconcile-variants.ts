@@ -52,7 +52,14 @@ export const COLLECTOR_VARIANTS = {
   },
   quarantine: {
     breaks: 'the age of an object does not matter',
-    edits: [edit('collect.ts', 'last_modified_ms <= written_before_ms', 'last_modified_ms <= Infinity')],
+    edits: [
+      edit(
+        'collect.ts',
+        'last_modified_ms !== undefined && last_modified_ms <= written_before_ms',
+        'last_modified_ms !== undefined',
+      ),
+      edit('collect.ts', 'sameVersion(listed.token, token) && last_modified_ms <= written_before_ms', 'true'),
+    ],
   },
   'report age': {
     breaks: 'the quarantine runs from the report, as in the reference',
@@ -112,13 +119,23 @@ export const COLLECTOR_VARIANTS = {
     edits: [
       edit(
         'collect.ts',
-        'return sameVersion(listed.token, seen.token) && listed.last_modified_ms === seen.last_modified_ms',
-        'return seen.token !== ""',
+        'return sameVersion(listed.token, token) && last_modified_ms <= written_before_ms',
+        'return token !== "" || listed.size + last_modified_ms < written_before_ms',
       ),
       edit(
         'collect.ts',
         "({ kind: 'delete' as const, path: key, token })",
         "({ kind: 'delete' as const, path: key, ...(token === '' ? { token } : {}) })",
+      ),
+    ],
+  },
+  'token time': {
+    breaks: 'the same bytes, written again since they were listed, are deleted',
+    edits: [
+      edit(
+        'collect.ts',
+        ' && last_modified_ms <= written_before_ms\n}',
+        ' && last_modified_ms < written_before_ms + 1e15\n}',
       ),
     ],
   },

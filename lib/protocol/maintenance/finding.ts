@@ -19,7 +19,7 @@ export interface Finding {
   readonly detail: string
   /** What that means for readers and writers. */
   readonly means: string
-  /** What to do: an exact request or command where there is one. */
+  /** What to do: an exact request or command where there is one. May name an idempotency key, so it is not for logs (S10). */
   readonly next: string
 }
 

@@ -299,6 +299,28 @@ describe.each(FAULTS)('$name', ({ first: expected, plant, resolve }) => {
   })
 })
 
+describe('what is found beside the first', () => {
+  test('the latest entry is gone: the state, its last commit and its marker all promised it', async () => {
+    const table = await verifiedTable()
+    table.remove(table.logPath(2))
+    expect(told((await table.look()).findings)).toEqual(['TM-104 error', 'TM-107 error', 'TM-403 error'])
+  })
+
+  test('the state was put back: a marker is above it', async () => {
+    const table = await verifiedTable()
+    table.write(table.state_path, '{"latest_version":0,"inflight":null}')
+    expect(told((await table.look()).findings)).toEqual(['TM-105 warn', 'TM-405 warn'])
+  })
+
+  test('a finding about many objects is listed a few times and counted', async () => {
+    const table = await verifiedTable()
+    for (let version = 3; version < 12; version += 1) await table.commit(version - 1)
+    const { findings } = await table.look({ deep: true })
+    expect(findings.map(({ rule }) => rule)).toEqual(Array.from({ length: 5 }, () => 'DL-1120'))
+    expect(findings.at(-1)?.detail).toMatch(/ \(and 6 more like this\)$/)
+  })
+})
+
 describe('what is no fault', () => {
   test.each([true, false])('a table at rest, with and without owner metadata: %s', async (meta) => {
     const table = await verifiedTable({ meta })

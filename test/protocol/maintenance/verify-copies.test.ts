@@ -123,6 +123,11 @@ const COPIES: readonly Row[] = [
   ],
 
   [
+    'DL-501: a hole below the checkpoint, while version 0 is there',
+    'DL-501 warn, TM-901 info',
+    (f) => void delete f[entryPath(1)],
+  ],
+  [
     'DL-709: a checkpoint that is ahead of the log',
     'DL-709 error',
     (f) => void (f[logName(9, 'checkpoint.parquet')] = f[CLASSIC] ?? ''),

@@ -16,13 +16,21 @@ export function differences(replay: Snapshot, copy: Snapshot, is_part = false): 
   return found.filter((each) => each !== null)
 }
 
+/** What a copy of a live file has to repeat; statistics may be written anew. */
+const FILE_MEMBERS = [
+  ['size', 'size'],
+  ['partition values', 'partition'],
+  ['modification time', 'modified_ms'],
+] as const
+
 function fileDifference(replay: Snapshot, copy: Snapshot): string | null {
   for (const [key, file] of replay.live) {
     const other = copy.live.get(key)
     if (other === undefined)
       return `expected live file ${quoted(file.path)}, saw none (${counts(replay, copy)})`
-    if (other.size !== file.size) {
-      return `expected size ${file.size} of ${quoted(file.path)}, saw ${other.size}`
+    for (const [what, member] of FILE_MEMBERS) {
+      if (other[member] !== file[member])
+        return `expected the ${what} of ${quoted(file.path)} as in the log, saw another`
     }
   }
   for (const [key, file] of copy.live) {

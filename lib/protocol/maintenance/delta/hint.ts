@@ -1,4 +1,5 @@
 /** The checkpoint hint `_last_checkpoint` (spec/delta-log-rules.md 9). */
+import { checkpointHintPath } from '../../paths.ts'
 import { compareKeys } from '../../../store/keys.ts'
 import { toBigInt } from '../../delta/payload/fields.ts'
 import {
@@ -18,7 +19,7 @@ import { isComplete, latestVersion, type LogSurvey } from './survey.ts'
 /** Report what the hint says wrong. */
 export function checkHint(bytes: Uint8Array, survey: LogSurvey, findings: TableFindings): void {
   const report = (rule: TableRuleId, detail: string): void =>
-    findings.report(rule, { path: survey.hint?.path ?? '', detail })
+    findings.report(rule, { path: checkpointHintPath(survey.root), detail })
   const hint = parse(bytes, report)
   if (hint === null) return
   const version = toBigInt(hint['version'])

@@ -50,7 +50,10 @@ function checkBeginning(
   }
 }
 
-/** A hole below the oldest retained checkpoint is what cleanup leaves (DL-1111). */
+/**
+ * A hole below the oldest retained checkpoint is what cleanup leaves (DL-1111), from version 0 up; while version 0 is
+ * there, nothing was cleaned up, and time travel ends at the hole.
+ */
 function checkHoles(
   { commits, root }: LogSurvey,
   usable: readonly Checkpoint[],
@@ -59,10 +62,13 @@ function checkHoles(
   const oldest = usable[0]?.version ?? -1
   for (const [index, version] of commits.entries()) {
     const after = commits[index + 1]
-    if (after === undefined || after === version + 1 || after - 1 <= oldest) continue
+    if (after === undefined || after === version + 1) continue
+    const is_covered = after - 1 <= oldest
+    if (is_covered && commits[0] !== 0) continue
     const missing =
       after === version + 2 ? `version ${version + 1}` : `versions ${version + 1} to ${after - 1}`
     findings.report('DL-501', {
+      severity: is_covered ? 'warn' : 'error',
       version: version + 1,
       path: `${root}/_delta_log`,
       detail: `expected ${missing}, saw none`,

@@ -16,7 +16,7 @@ import { differences } from './compare.ts'
 import { TableFindings } from './findings.ts'
 import { readObject, readObjects, type ReadObject } from './read.ts'
 import { Snapshot } from './snapshot.ts'
-import { isComplete, type Checkpoint, type LogSurvey } from './survey.ts'
+import { isComplete, type Checkpoint, type Compaction, type LogSurvey } from './survey.ts'
 
 /** What a page of the log is checked with. */
 export interface LogWork {
@@ -24,8 +24,8 @@ export interface LogWork {
   readonly survey: LogSurvey
   readonly findings: TableFindings
   readonly now_ms: number
-  /** The version of a reservation: its marker may still be on its way. */
-  readonly reserved: number | null
+  /** The latest version that was finalized before the log was listed: of later ones the marker may be on its way. */
+  readonly finalized: number
   /** Objects that may still be read; a page ends between two versions once it is used up. */
   readonly budget: { reads: number }
 }
@@ -40,13 +40,15 @@ const BATCH_BYTES = 16 * 1024 * 1024
 /** Check versions from `from` on. */
 export function* checkLog(work: LogWork, from: number): Maintenance<LogCursor> {
   const { survey, budget } = work
+  const copies = copiesOf(survey)
   const replay = yield* snapshotBefore(work, from)
   const stops = stopsOf(survey).filter((version) => version >= from)
   for (const batch of batchesOf(stops, survey, budget)) {
     if (budget.reads <= 0) return batch[0] ?? null
     const files = yield* readCommits(work, batch)
     yield* checkMarkers(work, files)
-    for (const version of batch) yield* checkVersion(work, replay, version, files.get(version))
+    for (const version of batch)
+      yield* checkVersion(work, replay, copiesAt(copies, version), files.get(version))
   }
   return null
 }
@@ -113,12 +115,12 @@ function* readCommits(
 
 /** TM-402: an entry that names its owner has a marker, or a replay of that key is told to commit again. */
 function* checkMarkers(
-  { table_id, reserved, findings, budget }: LogWork,
+  { table_id, finalized, findings, budget }: LogWork,
   files: ReadonlyMap<number, ReadObject>,
 ): Maintenance<void> {
   const owned = [...files].flatMap(([version, object]) => {
     const owner = object.is === 'there' ? object.meta[OWNER_COMMIT_ID] : undefined
-    return owner === undefined || version === reserved ? [] : [{ version, path: markerPath(table_id, owner) }]
+    return owner === undefined || version > finalized ? [] : [{ version, path: markerPath(table_id, owner) }]
   })
   budget.reads -= owned.length
   const heads = yield* allOf(owned.map(({ path }) => ({ kind: 'head' as const, path })))
@@ -136,15 +138,39 @@ function* checkMarkers(
   }
 }
 
+/** Checkpoints and compactions by their version. */
+interface Copies {
+  readonly checkpoints: ReadonlyMap<number, readonly Checkpoint[]>
+  readonly compactions: ReadonlyMap<number, readonly Compaction[]>
+}
+
+function copiesOf({ checkpoints, compactions }: LogSurvey): Copies {
+  return {
+    checkpoints: Map.groupBy(checkpoints, ({ version }) => version),
+    compactions: Map.groupBy(compactions, ({ version }) => version),
+  }
+}
+
+/** A version and the copies of the table at it. */
+interface Stop {
+  readonly version: number
+  readonly checkpoints: readonly Checkpoint[]
+  readonly compactions: readonly Compaction[]
+}
+
+function copiesAt({ checkpoints, compactions }: Copies, version: number): Stop {
+  return { version, checkpoints: checkpoints.get(version) ?? [], compactions: compactions.get(version) ?? [] }
+}
+
 function* checkVersion(
   work: LogWork,
   replay: Replay,
-  version: number,
+  { version, checkpoints, compactions }: Stop,
   file: ReadObject | undefined,
 ): Maintenance<void> {
   const { survey, findings } = work
   const actions = file === undefined ? null : applyCommit(work, replay, version, file)
-  for (const checkpoint of survey.checkpoints.filter((each) => each.version === version)) {
+  for (const checkpoint of checkpoints) {
     yield* checkCheckpoint(work, replay, checkpoint, actions)
   }
   const checksum = survey.checksums.get(version)
@@ -156,7 +182,7 @@ function* checkVersion(
       checkChecksum({ ...at, replay: replay.snapshot, actions: actions ?? noActions() }, findings)
     }
   }
-  for (const compaction of survey.compactions.filter((each) => each.version === version)) {
+  for (const compaction of compactions) {
     work.budget.reads -= compaction.version - compaction.from + 2
     yield* checkCompaction(compaction, survey, findings)
   }

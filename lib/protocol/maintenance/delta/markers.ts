@@ -33,6 +33,9 @@ export function* checkMarkers(work: LogWork, after: string | null): Maintenance<
     const markers: PlacedMarker[] = []
     for (const [index, path] of paths.entries()) {
       const object = objects[index]
+      if (object?.is === 'unread') {
+        findings.report('TM-401', { path, detail: `expected at most ${MARKER_BYTES_MAX} bytes` })
+      }
       const marker = object?.is === 'there' ? yield* readMarker(work, path, object.bytes) : null
       if (marker !== null) markers.push({ path, marker })
     }

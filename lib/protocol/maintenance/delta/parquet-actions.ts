@@ -4,6 +4,7 @@ import { StoreError } from '../../../store/types.ts'
 import { isJsonObject, NumberLiteral, type JsonObject, type JsonValue } from '../../json.ts'
 import { parquetRows } from '../../effects.ts'
 import type { Maintenance } from '../effects.ts'
+import { ForgedParquet, UnreadEncoding, walkPages } from './parquet-guard.ts'
 
 /** Top-level columns that are actions of a checkpoint, and those that must not be there. */
 const ACTION_COLUMNS = [
@@ -28,8 +29,8 @@ export type ParquetLook =
 
 const CODECS: ReadonlySet<string> = new Set(['UNCOMPRESSED', 'SNAPPY'])
 
-/** More actions than any checkpoint file holds. */
-const ROWS_MAX = 10_000_000n
+/** More actions than any checkpoint file holds; and each takes at least a byte of it, however well it is compressed. */
+const ROWS_MAX = 10_000_000
 
 /** Look at magic numbers and footer (DL-809). */
 export function lookAtParquet(bytes: Uint8Array): ParquetLook {
@@ -41,17 +42,20 @@ export function lookAtParquet(bytes: Uint8Array): ParquetLook {
     const codec = chunks.map(({ meta_data }) => meta_data?.codec ?? 'none').find((each) => !CODECS.has(each))
     if (codec !== undefined) return { is: 'unreadable', why: `codec ${codec} is not read here` }
     const in_groups = metadata.row_groups.reduce((sum, { num_rows }) => sum + num_rows, 0n)
-    if (metadata.num_rows < 0n || metadata.num_rows > ROWS_MAX || in_groups !== metadata.num_rows) {
+    const rows_max = BigInt(Math.min(ROWS_MAX, bytes.length))
+    if (metadata.num_rows < 0n || metadata.num_rows > rows_max || in_groups !== metadata.num_rows) {
       return { is: 'broken', why: 'expected row groups to add up to the number of rows' }
     }
     const names = new Set(parquetSchema(metadata).children.map(({ element }) => element.name))
+    const found = ACTION_COLUMNS.filter((name) => names.has(name))
+    walkPages(bytes, metadata, found)
+    return { is: 'parquet', rows: Number(metadata.num_rows), columns: found }
+  } catch (error) {
+    if (error instanceof UnreadEncoding) return { is: 'unreadable', why: error.message }
     return {
-      is: 'parquet',
-      rows: Number(metadata.num_rows),
-      columns: ACTION_COLUMNS.filter((name) => names.has(name)),
+      is: 'broken',
+      why: error instanceof ForgedParquet ? error.message : 'expected a footer and pages that parse',
     }
-  } catch {
-    return { is: 'broken', why: 'expected a footer that parses' }
   }
 }
 

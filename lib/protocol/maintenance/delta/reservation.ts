@@ -1,8 +1,9 @@
 /**
  * A reservation and what it left in the bucket: which crash window, who finishes it, and when (spec/coordinator.md 6.5,
- * 7.1). The same rows as HELP, looked at and not acted on; `inspect` answers with them too.
+ * 7.1). The same rows as HELP, looked at and not acted on.
  */
 import { sameVersion } from '../../../store/tokens.ts'
+import { StoreError } from '../../../store/types.ts'
 import { allOf, type Maintenance } from '../effects.ts'
 import { readable } from '../../effects.ts'
 import {
@@ -106,12 +107,12 @@ function* look(it: ReservationCase, path: string, report: Report): Maintenance<F
 }
 
 function markerOf(key: MarkerKey, answer: Parameters<typeof readable>[0], report: Report): Marker | null {
-  const stored = readable(answer)
-  if (stored.outcome === 'not_found') return null
   try {
-    return parseMarker(key.path, key.key, stored.bytes)
+    const stored = readable(answer)
+    return stored.outcome === 'not_found' ? null : parseMarker(key.path, key.key, stored.bytes)
   } catch (error) {
-    if (!(error instanceof StoredObjectError)) throw error
+    const is_too_large = error instanceof StoreError && error.code === 'too_large'
+    if (!is_too_large && !(error instanceof StoredObjectError)) throw error
     report('TM-401', { path: key.path, detail: error.message })
     return null
   }

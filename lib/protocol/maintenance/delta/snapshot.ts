@@ -5,7 +5,7 @@
 import { toBigInt } from '../../delta/payload/fields.ts'
 import type { TableProtocol } from '../../delta/payload/protocol.ts'
 import { readStats } from '../../delta/payload/stats.ts'
-import { isJsonObject, type JsonObject } from '../../json.ts'
+import { isJsonObject, type JsonObject, type JsonValue } from '../../json.ts'
 import type { CommitActions } from './commit-file.ts'
 import { metadataOf, protocolOf, type TableMetadata } from './table-protocol.ts'
 
@@ -25,6 +25,9 @@ export interface LiveFile {
   /** As it stands in the log. */
   readonly path: string
   readonly size: bigint
+  readonly modified_ms: bigint
+  /** `partitionValues` as one text, equal for equal values; null and "" are both NULL. */
+  readonly partition: string
   readonly vector: Vector | null
   /** `stats.numRecords`, kept beside vectors only. */
   readonly records: bigint | null
@@ -130,7 +133,20 @@ export function fileOf(action: JsonObject): LiveFile | null {
   const vector = isJsonObject(action['deletionVector']) ? vectorOf(action['deletionVector']) : null
   const records =
     vector === null ? null : (readStats(typeof stats === 'string' ? stats : undefined).numRecords ?? null)
-  return { path, size: toBigInt(action['size']) ?? 0n, vector, records }
+  return {
+    path,
+    size: toBigInt(action['size']) ?? 0n,
+    modified_ms: toBigInt(action['modificationTime']) ?? 0n,
+    partition: partitionOf(action['partitionValues']),
+    vector,
+    records,
+  }
+}
+
+function partitionOf(values: JsonValue | undefined): string {
+  if (!isJsonObject(values)) return ''
+  const names = Object.keys(values).toSorted()
+  return names.map((name) => JSON.stringify([name, values[name] === '' ? null : values[name]])).join('')
 }
 
 /** A descriptor; members that are missing count as empty, their rule is DL-1201. */

@@ -43,7 +43,6 @@ export interface LogSurvey {
   readonly staged_commits: readonly SeenObject[]
   /** Sidecars by path. */
   readonly sidecars: ReadonlyMap<string, SeenObject>
-  readonly hint: SeenObject | null
   readonly misnamed: readonly SeenObject[]
   /** How many pages of the listing were read. */
   readonly pages: number
@@ -76,7 +75,6 @@ export function* surveyLog(root: string): Maintenance<LogSurvey> {
 class Survey {
   objects = 0
   private pages = 0
-  private hint: SeenObject | null = null
   private readonly commit_files = new Map<number, SeenObject>()
   private readonly checksums = new Map<number, SeenObject>()
   private readonly single: Checkpoint[] = []
@@ -101,8 +99,7 @@ class Survey {
   }
 
   result(complete: boolean): LogSurvey {
-    const { root, commit_files, checksums, compactions, staged_commits, sidecars, hint, misnamed, pages } =
-      this
+    const { root, commit_files, checksums, compactions, staged_commits, sidecars, misnamed, pages } = this
     const commits = [...commit_files.keys()].toSorted((a, b) => a - b)
     const in_parts = Array.from(this.parts.values(), ({ version, parts, files }): Checkpoint => ({
       version,
@@ -120,7 +117,6 @@ class Survey {
       compactions,
       staged_commits,
       sidecars,
-      hint,
       misnamed,
       pages,
       complete,
@@ -154,12 +150,10 @@ class Survey {
       case 'sidecar':
         this.sidecars.set(file.path, file)
         return
-      case 'hint':
-        this.hint = file
-        return
       case 'misnamed_commit':
         this.misnamed.push(file)
         return
+      case 'hint':
       case 'other':
         return
     }

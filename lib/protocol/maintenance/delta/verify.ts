@@ -8,6 +8,7 @@
  */
 import { now, resolve } from '../../effects.ts'
 import type { ResolutionFailure } from '../../delta/outcomes.ts'
+import { checkpointHintPath } from '../../paths.ts'
 import type { Maintenance } from '../effects.ts'
 import type { Finding } from '../finding.ts'
 import { checkCoordinator, lookAtState, type StateLook } from './coordinator.ts'
@@ -18,7 +19,7 @@ import { checkHint } from './hint.ts'
 import { checkLog, hasTimestamps, latestSnapshot, type LogWork } from './log.ts'
 import { checkNames } from './log-names.ts'
 import { checkMarkers } from './markers.ts'
-import { readObject } from './read.ts'
+import { readObject, type ReadObject } from './read.ts'
 import { checkStaged } from './staged.ts'
 import { isComplete, latestVersion, surveyLog, type LogSurvey } from './survey.ts'
 
@@ -65,21 +66,25 @@ export function* verifyTable(request: VerifyRequest): Maintenance<VerifyResult> 
   const resolution = yield* resolve(table_id)
   if (!resolution.ok) return resolution
   const is_registered = resolution.source !== 'legacy'
+  const findings = new TableFindings(table_id)
+  // Before the listing, so that a checkpoint which is written meanwhile is no finding.
+  const hint =
+    request.cursor === null ? yield* readObject(checkpointHintPath(resolution.root), findings) : null
   const survey = yield* surveyLog(resolution.root)
   const { now_ms } = yield* now()
   const work: LogWork = {
     table_id,
     survey,
-    findings: new TableFindings(table_id),
+    findings,
     now_ms,
-    reserved: before.state?.inflight?.version ?? null,
+    finalized: before.state?.latest_version ?? Number.MAX_SAFE_INTEGER,
     // At least one, so that every page gets on.
     budget: { reads: Math.max(1, limit - survey.pages) },
   }
   let cursor: Cursor | null = request.cursor ?? BEGINNING
   let look = before
   while (cursor !== null && work.budget.reads > 0) {
-    if (cursor.part === 'state') look = yield* checkState(work, { ttl_ms, is_registered }, before)
+    if (cursor.part === 'state') look = yield* checkState(work, { ttl_ms, is_registered, hint }, before)
     cursor = yield* nextCursor(work, cursor, request.deep)
     if (work.findings.kept > FINDINGS_MAX) break
   }
@@ -106,7 +111,7 @@ function describeLog(survey: LogSurvey): Verified['log'] {
 /** What needs the state and the names of the log, and nothing of its content but the hint. */
 function* checkState(
   work: LogWork,
-  table: { readonly ttl_ms: number; readonly is_registered: boolean },
+  table: { readonly ttl_ms: number; readonly is_registered: boolean; readonly hint: ReadObject | null },
   before: StateLook,
 ): Maintenance<StateLook> {
   const { table_id, survey, findings } = work
@@ -115,10 +120,7 @@ function* checkState(
   // Only a lost entry makes it worth a replay to find out about timestamps.
   const is_entry_lost = oldest !== undefined && !survey.commit_files.has(oldest.version)
   checkNames(survey, findings, is_entry_lost && hasTimestamps(yield* latestSnapshot(work)))
-  if (survey.hint !== null) {
-    const hint = yield* readObject(survey.hint.path, findings)
-    if (hint.is === 'there') checkHint(hint.bytes, survey, findings)
-  }
+  if (table.hint?.is === 'there') checkHint(table.hint.bytes, survey, findings)
   work.budget.reads -= 8
   return look
 }

@@ -65,10 +65,12 @@ export function* collect(
   authority: Authority,
 ): Maintenance<Repair> {
   const tally = new Tally()
-  const refusal = refusalOf(check.top, check.lineage)
-  if (refusal !== null) return tally.skipAll(check.survey.orphans, refusal)
+  if (check.survey.orphans.length === 0) return tally.repair()
+  // Why is among the findings of the check.
+  if (refusalOf(check.top, check.lineage) !== null) return skipEverything(check.survey.orphans)
+  const written_before_ms = check.now_ms - Math.max(settings.quarantine_ms, QUARANTINE_MIN_MS)
   const doomed = check.survey.orphans.filter((orphan) => {
-    const is_old = isOld(orphan, check.now_ms - Math.max(settings.quarantine_ms, QUARANTINE_MIN_MS))
+    const is_old = isOld(orphan, written_before_ms)
     if (!is_old) tally.defer(orphan)
     return is_old
   })
@@ -84,7 +86,7 @@ export function* collect(
   if (late_refusal !== null) return tally.skipAll(doomed, late_refusal)
   for (const orphan of doomed) {
     if (lineage.entries.has(orphan.path)) tally.skip(orphan)
-    else yield* deleteOrphan(orphan, lineage, authority, tally)
+    else yield* deleteOrphan({ orphan, lineage, written_before_ms }, authority, tally)
   }
   return tally.repair()
 }
@@ -119,10 +121,16 @@ function* touchPointer(authority: Authority): Protocol<Top> {
   throw new Refused({ ok: false, reason: 'contention', detail, retry_after_ms: RETRY_AFTER_MS })
 }
 
+/** What is needed to delete one entry. */
+interface Doomed {
+  readonly orphan: Orphan
+  readonly lineage: Lineage
+  readonly written_before_ms: number
+}
+
 /** Every object as it was listed, or none of them. */
 function* deleteOrphan(
-  orphan: Orphan,
-  lineage: Lineage,
+  { orphan, lineage, written_before_ms }: Doomed,
   authority: Authority,
   tally: Tally,
 ): Maintenance<void> {
@@ -135,7 +143,7 @@ function* deleteOrphan(
       const seen = heads[index] ?? NO_ANSWER
       if (seen.outcome === 'failed') return tally.fail(orphan, object.key, 'the store did not say what it is')
       if (seen.outcome === 'ok') {
-        if (!isSame(object, seen)) return tally.change(orphan, object.key)
+        if (!isSame(object, seen, written_before_ms)) return tally.change(orphan, object.key)
         present.push(object)
       }
     }
@@ -161,8 +169,16 @@ function slices<T>(objects: readonly T[]): T[][] {
   return Array.from({ length: count }, (_, at) => objects.slice(at * TOGETHER, (at + 1) * TOGETHER))
 }
 
-function isSame(listed: ListedObject, seen: Extract<HeadAnswer, { outcome: 'ok' }>): boolean {
-  return sameVersion(listed.token, seen.token) && listed.last_modified_ms === seen.last_modified_ms
+/**
+ * The generation that was listed. Where tokens come from contents, the same bytes written again have the same one: then the
+ * time tells. Stores round it differently in listings and in answers, so that the two times are not compared.
+ */
+function isSame(
+  listed: ListedObject,
+  { token, last_modified_ms = 0 }: Extract<HeadAnswer, { outcome: 'ok' }>,
+  written_before_ms: number,
+): boolean {
+  return sameVersion(listed.token, token) && last_modified_ms <= written_before_ms
 }
 
 /** Its publisher may be between its two writes: such a key is only taken away while the lock is ours for certain (RC-7). */

@@ -5,7 +5,7 @@
 import type { StoredObject } from '../../../store/types.ts'
 import type { Finding } from '../finding.ts'
 import { StoredObjectError } from '../../stored-error.ts'
-import type { Protocol } from '../../effects.ts'
+import { all, type Protocol, type ReadAnswer } from '../../effects.ts'
 import {
   baseFolder,
   deltaFolder,
@@ -15,10 +15,15 @@ import {
 } from '../../orchestration/paths.ts'
 import { pathOf } from '../../orchestration/projection/artifact.ts'
 import { timeMs } from '../../orchestration/projection/document-parts.ts'
-import { readDocument, type SeenDocument } from '../../orchestration/projection/documents.ts'
+import {
+  documentOp,
+  readDocument,
+  toDocument,
+  type SeenDocument,
+} from '../../orchestration/projection/documents.ts'
 import { layersOf } from '../../orchestration/projection/load.ts'
 import { MANIFEST, type Manifest } from '../../orchestration/projection/manifest.ts'
-import { idNumber } from '../../orchestration/projection/manifest-id.ts'
+import { idNumber, idText } from '../../orchestration/projection/manifest-id.ts'
 import { POINTER, type Pointer } from '../../orchestration/projection/pointer.ts'
 import { entryOf } from './entries.ts'
 import { projectionFinding } from './rules.ts'
@@ -83,9 +88,14 @@ export function* lineageOf(top: Top, walk: Walk): Protocol<Lineage> {
       return { ...NOTHING, ...rest, entries }
     }
     case 'pointer': {
-      const { manifest_path } = top.pointer
+      const { manifest_id, manifest_path } = top.pointer
       const rest = yield* walkChain(entries, manifest_path, walk, null)
-      return { ...rest, entries, current_manifest_path: manifest_path }
+      const lineage = { ...rest, entries, current_manifest_path: manifest_path }
+      if (idNumber(manifest_id) !== null) return lineage
+      // Nobody can publish on top of it, and a touch would have to lie about its id.
+      const detail = `expected an id of 20 digits, got ${JSON.stringify(manifest_id.slice(0, 40))}`
+      const finding = projectionFinding('PJ-105', { path: POINTER_PATH, detail })
+      return { ...lineage, is_complete: false, findings: [finding, ...rest.findings] }
     }
   }
 }
@@ -104,8 +114,10 @@ function* walkChain(
 ): Protocol<Pick<Lineage, 'is_complete' | 'findings' | 'revisions'>> {
   const seen = new Set<string>()
   const findings: Finding[] = []
+  const ahead = new Map<string, ReadAnswer>()
   let child = above
   let replaced_ms = above === null ? Number.POSITIVE_INFINITY : timeMs(above.published_at)
+  let bytes = Number.POSITIVE_INFINITY
   let path = from
   while (path !== null) {
     const is_kept = seen.size <= retention.revisions || replaced_ms >= now_ms - retention.younger_ms
@@ -116,7 +128,9 @@ function* walkChain(
       return { is_complete: false, findings, revisions: seen.size }
     }
     if (between !== undefined) yield* between()
-    const read = yield* readManifest(path, child === null)
+    if (child !== null) yield* readAhead(ahead, path, bytes)
+    const read = yield* readManifest(path, child === null, ahead.get(path))
+    ahead.delete(path)
     if ('finding' in read) {
       // The manifest itself is named by one that is kept: nobody may take its key away.
       entries.add(path)
@@ -125,6 +139,7 @@ function* walkChain(
     }
     seen.add(path)
     const { value, stored } = read.seen
+    bytes = stored.bytes.length
     protect(entries, path, value)
     findings.push(...successionFindings(path, value, child))
     replaced_ms = Math.max(timeMs(value.published_at), stored.last_modified_ms ?? 0)
@@ -134,12 +149,36 @@ function* walkChain(
   return { is_complete: true, findings, revisions: seen.size }
 }
 
-/** One manifest that another object names, or what is wrong with it. */
+/** Manifests that are read together, and the size up to which there are so many in memory at once. */
+const AHEAD = 16
+const AHEAD_BYTES_MAX = 256 * 1024
+
+/**
+ * Ids decrease by one almost everywhere: the next few are read together with the one that is asked for. What was guessed
+ * wrongly is never looked at. `bytes` is the size of the one before.
+ */
+function* readAhead(ahead: Map<string, ReadAnswer>, path: string, bytes: number): Protocol<void> {
+  if (ahead.has(path) || bytes > AHEAD_BYTES_MAX) return
+  const id = idNumber(/([0-9]{20})\.json$/.exec(path)?.[1] ?? '')
+  if (id === null || path !== manifestPath(idText(id))) return
+  const paths = Array.from({ length: Math.min(AHEAD, id + 1) }, (_, back) => manifestPath(idText(id - back)))
+  const answers = yield* all(paths.map((each) => documentOp(MANIFEST, each)))
+  ahead.clear()
+  for (const [at, each] of paths.entries()) {
+    const answer = answers[at]
+    // What was not there, or could not be read, is asked for again when it is wanted.
+    if (answer?.outcome === 'ok') ahead.set(each, answer)
+  }
+}
+
+/** One manifest that another object names, or what is wrong with it; `answer` where it was read already. */
 export function* readManifest(
   path: string,
   is_head: boolean,
+  answer?: ReadAnswer,
 ): Protocol<{ readonly seen: SeenDocument<Manifest> } | { readonly finding: Finding }> {
-  const read = yield* readable(path, readDocument(MANIFEST, path), is_head ? 'PJ-104' : 'PJ-202')
+  const reading = answer === undefined ? readDocument(MANIFEST, path) : toDocument(MANIFEST, path, answer)
+  const read = yield* readable(path, reading, is_head ? 'PJ-104' : 'PJ-202')
   if ('finding' in read) return read
   if (read.seen !== null) return { seen: read.seen }
   const detail = is_head

@@ -15,20 +15,30 @@ const RULES: Readonly<Record<EntryKind, ProjectionRuleId>> = {
 
 /** Findings of a check, the worst first; entries in `deleted` are gone and are not told again. */
 export function orphanFindings(check: Check, deleted: ReadonlySet<string>): readonly Finding[] {
-  const { top, lineage, survey } = check
+  const { lineage, survey } = check
   const orphans = survey.orphans.filter(({ path }) => !deleted.has(path))
-  const findings = [
-    ...lineage.findings,
-    ...survey.findings,
-    ...orphans.map((each) => orphanFinding(each, check)),
-  ]
+  const unknown = unknownReach(check, orphans)
+  const own = unknown ?? orphans.map((each) => orphanFinding(each, check))
+  return [...lineage.findings, ...survey.findings, ...own].toSorted(bySeverity)
+}
+
+/** Where it is not known what is reachable nothing can be called an orphan; null where it is. */
+function unknownReach({ top, lineage }: Check, orphans: readonly Orphan[]): Finding[] | null {
+  if (top.kind === 'pointer' && lineage.is_complete) return null
+  if (orphans.length === 0) return []
+  const detail = `${orphans.length} manifests and folders cannot be told from orphans`
+  if (top.kind !== 'empty' && top.kind !== 'retired') return [projectionFinding('RC-201', { detail })]
+  const refused = projectionFinding('RC-202', {
+    path: POINTER_PATH,
+    detail: `there is no pointer: ${detail}`,
+  })
   const has_manifests = orphans.some(({ kind }) => kind === 'manifest_snapshot')
-  if (top.kind === 'empty' && has_manifests) {
-    findings.push(
-      projectionFinding('PJ-102', { path: POINTER_PATH, detail: 'there are manifests and no pointer' }),
-    )
-  }
-  return findings.toSorted(bySeverity)
+  if (!has_manifests || top.kind === 'retired') return [refused]
+  const lost = projectionFinding('PJ-102', {
+    path: POINTER_PATH,
+    detail: 'there are manifests and no pointer',
+  })
+  return [lost, refused]
 }
 
 /** A young one is most likely somebody at work. */
