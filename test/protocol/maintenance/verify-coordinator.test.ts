@@ -312,6 +312,13 @@ describe('what is found beside the first', () => {
     expect(told((await table.look()).findings)).toEqual(['TM-105 warn', 'TM-405 warn'])
   })
 
+  test('the marker of the last commit is gone: one finding, with the request that writes it again', async () => {
+    const table = await verifiedTable()
+    table.remove(table.markerPath(last(table)))
+    const { findings } = await table.look()
+    expect(findings.map(({ rule, next }) => [rule, next.split(' ')[0]])).toEqual([['TM-402', 'POST']])
+  })
+
   test('a finding about many objects is listed a few times and counted', async () => {
     const table = await verifiedTable()
     for (let version = 3; version < 12; version += 1) await table.commit(version - 1)

@@ -26,6 +26,8 @@ export interface LogWork {
   readonly now_ms: number
   /** The latest version that was finalized before the log was listed: of later ones the marker may be on its way. */
   readonly finalized: number
+  /** The version of the last commit that the state holds; its marker is asked for with the state. */
+  readonly last_commit: number | null
   /** Objects that may still be read; a page ends between two versions once it is used up. */
   readonly budget: { reads: number }
 }
@@ -115,12 +117,13 @@ function* readCommits(
 
 /** TM-402: an entry that names its owner has a marker, or a replay of that key is told to commit again. */
 function* checkMarkers(
-  { table_id, finalized, findings, budget }: LogWork,
+  { table_id, finalized, last_commit, findings, budget }: LogWork,
   files: ReadonlyMap<number, ReadObject>,
 ): Maintenance<void> {
   const owned = [...files].flatMap(([version, object]) => {
     const owner = object.is === 'there' ? object.meta[OWNER_COMMIT_ID] : undefined
-    return owner === undefined || version > finalized ? [] : [{ version, path: markerPath(table_id, owner) }]
+    const is_due = version <= finalized && version !== last_commit
+    return owner === undefined || !is_due ? [] : [{ version, path: markerPath(table_id, owner) }]
   })
   budget.reads -= owned.length
   const heads = yield* allOf(owned.map(({ path }) => ({ kind: 'head' as const, path })))

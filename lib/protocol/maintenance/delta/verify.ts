@@ -78,6 +78,7 @@ export function* verifyTable(request: VerifyRequest): Maintenance<VerifyResult> 
     findings,
     now_ms,
     finalized: before.state?.latest_version ?? Number.MAX_SAFE_INTEGER,
+    last_commit: before.state?.last_commit?.version ?? null,
     // At least one, so that every page gets on.
     budget: { reads: Math.max(1, limit - survey.pages) },
   }
