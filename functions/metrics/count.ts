@@ -128,6 +128,8 @@ export function countNote(metrics: AppMetrics, note: Note): void {
         severity: note.severity,
       })
       return
+    // Told by its log line.
+    case 'repair_automation':
     case 'rebuild_progress':
   }
 }
