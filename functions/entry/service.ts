@@ -54,6 +54,8 @@ export async function createService(config: Config, parts: ServiceParts): Promis
   const metrics = createMetrics(counted_by)
   const writeRefusal = (): string | null => refusal
   if (automation !== null && parts.every !== undefined) {
+    // With it comes the reconciler, which a runtime without a clock of its own never runs.
+    const { repairAutomation } = await import('../repair-automation.ts')
     const resolver = resolverFor(scope)
     const own = {
       maintenance_store: store,
