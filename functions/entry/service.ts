@@ -14,7 +14,6 @@ import { createMetrics } from '../metrics/catalogue.ts'
 import { createRateLimiter } from '../rate-limit.ts'
 import type { Tracer } from '../tracing.ts'
 import { createTurns } from '../turns.ts'
-import { repairAutomation } from '../repair-automation.ts'
 import { UNKNOWN_VERSION, type VersionInfo } from '../version.ts'
 
 /** A driver; one of a real service must be certified before it may be written to (spec/providers.md 7). */
