@@ -34,6 +34,7 @@ export function newTable(): Table {
 export function benchApp(store: MaintenanceStore): App {
   return createApp({
     store,
+    maintenance_store: store,
     scope: SCOPE,
     resolver: tableResolver({ mode: 'auto' }, { ...SCOPE, bucket: { scheme: 'file', authority: '' } }),
     user: singleScope(SCOPE),

@@ -1,8 +1,8 @@
 /**
- * `npm run gates -- --bucket s3://…` or `-- --url https://…`: do the promises of section 3 of the runbook hold here? Runs in a
- * tenant of its own and removes what it wrote. Exit code 0 all hold, 1 a promise is broken, 2 could not run.
+ * `npm run gates -- --bucket s3://…` or `-- --url https://…`: do the promises of section 3 of the runbook hold here? Runs in
+ * workspaces of its own and removes what it wrote. Exit code 0 all hold, 1 a promise is broken, 2 could not run.
  */
-import { existsSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import { BUCKET_FORMS, bucketText, parseBucket } from '../functions/bucket.ts'
@@ -13,12 +13,14 @@ import { runGates, type GatesOptions, type GatesReport } from '../lib/gates/run-
 import { DEFAULT_SETTINGS } from '../lib/protocol/delta/settings.ts'
 import { DEFAULT_PROJECTION_SETTINGS } from '../lib/protocol/orchestration/projection/settings.ts'
 import { withLimits } from '../lib/store/limits.ts'
+import { isScopeId } from '../lib/store/scoped.ts'
 import { unscopedProbe } from '../lib/store/unscoped.ts'
 import { serviceGates } from './service-gates.ts'
 
 interface Options {
   readonly bucket?: string
   readonly url?: string
+  readonly tenant?: string
   readonly json?: boolean
 }
 
@@ -34,13 +36,13 @@ const MARKS: Record<GateResult['verdict'], string> = {
 
 const LONGEST_ID = 'rebuild-stale-watermark'.length
 
-async function main({ bucket: text, url, json = false }: Options): Promise<number> {
+async function main({ bucket: text, url, tenant, json = false }: Options): Promise<number> {
   const stopped = new AbortController()
   process.once('SIGINT', () => stopped.abort())
   process.once('SIGTERM', () => stopped.abort())
   const options: GatesOptions = { signal: stopped.signal, ...(json ? {} : { onGate: printGate }) }
   try {
-    const report = url === undefined ? await ofBucket(text, options) : await ofService(url, options)
+    const report = url === undefined ? await ofBucket(text, tenant, options) : await ofService(url, options)
     if (typeof report === 'string') return couldNotRun(report)
     process.stdout.write(json ? `${JSON.stringify(report)}\n` : closing(report))
     return EXIT[report.conclusion]
@@ -50,10 +52,15 @@ async function main({ bucket: text, url, json = false }: Options): Promise<numbe
 }
 
 /** The report of this process over a bucket, or why there is none. */
-async function ofBucket(text: string | undefined, options: GatesOptions): Promise<GatesReport | string> {
+async function ofBucket(
+  text: string | undefined,
+  tenant: string | undefined,
+  options: GatesOptions,
+): Promise<GatesReport | string> {
   if (text === undefined) return `expected --bucket ${BUCKET_FORMS}, or --url`
   const bucket = parseBucket(text)
   if (bucket === null) return `--bucket: expected ${BUCKET_FORMS}, got ${JSON.stringify(text)}`
+  if (tenant !== undefined && !isScopeId(tenant)) return '--tenant: expected only a-z, 0-9, _ and -'
   // The driver would make the folder, and the gates would hold in one that nobody uses.
   if (bucket.kind === 'file' && !existsSync(bucket.dir)) return `there is no ${bucketText(bucket)}`
   const { TIDEMARK_TOKEN_FORMAT: tokens, TIDEMARK_S3_IF_MATCH: if_match } = process.env
@@ -68,6 +75,7 @@ async function ofBucket(text: string | undefined, options: GatesOptions): Promis
   const report = await runGates(
     {
       store,
+      ...(tenant === undefined ? {} : { tenant }),
       settings: DEFAULT_SETTINGS,
       projection: DEFAULT_PROJECTION_SETTINGS,
       environment: (scoped, resolver) =>
@@ -75,13 +83,18 @@ async function ofBucket(text: string | undefined, options: GatesOptions): Promis
     },
     options,
   )
-  if (bucket.kind === 'file') removeFolders(join(bucket.dir, report.scratch), report)
+  if (bucket.kind === 'file') removeFolders(bucket.dir, report)
   return report
 }
 
-/** A folder store keeps the folders of objects that are gone; nobody else has any below this one. */
-function removeFolders(folder: string, { gates }: GatesReport): void {
-  if (gates.at(-1)?.verdict === 'holds') rmSync(folder, { recursive: true, force: true })
+/** A folder store keeps the folders of objects that are gone; nobody else has any below these names. */
+function removeFolders(root: string, { scratch, gates }: GatesReport): void {
+  if (gates.at(-1)?.verdict !== 'holds') return
+  const [tenant = '', workspace = ''] = scratch.split('/')
+  const home = join(root, tenant)
+  const own = readdirSync(home).filter((name) => name.startsWith(workspace))
+  for (const name of own) rmSync(join(home, name), { recursive: true, force: true })
+  if (readdirSync(home).length === 0) rmdirSync(home)
 }
 
 /** The report of a running service over its own store, or why there is none. */
@@ -122,6 +135,7 @@ const program = new Command('gates')
   .description('Prove the safety gates of runbook section 3 on the store of this deployment.')
   .option('--bucket <url>', BUCKET_FORMS, process.env['ARCO_STORAGE_BUCKET'])
   .option('--url <url>', 'a running service, which runs them over its store; token in ARCO_INTERNAL_TOKEN')
+  .option('--tenant <id>', 'whose workspaces they are, for credentials that reach no other tenant')
   .option('--json', 'print the result as one JSON object')
   .addHelpText('after', '\nExit code: 0 all hold, 1 a promise is broken, 2 could not run.')
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : COULD_NOT_RUN))

@@ -35,7 +35,7 @@ export async function serviceGates(
       'content-type': 'application/json',
       ...(token === null ? {} : { authorization: `Bearer ${token}` }),
     },
-    body: '{}',
+    body: JSON.stringify({ reason: 'npm run gates' }),
   })
   if (answer.status !== 200)
     return `POST /internal/gates answered ${answer.status}: ${await detailOf(answer)}`

@@ -3,6 +3,7 @@
  * refusal (spec/http-api.md).
  */
 import { Hono } from 'hono'
+import type { GatesDeps } from '../lib/gates/bench.ts'
 import type { TableResolver } from '../lib/protocol/delta/resolve.ts'
 import type { Note } from '../lib/protocol/effects.ts'
 import type { Scope } from '../lib/store/scoped.ts'
@@ -30,6 +31,8 @@ import { UNKNOWN_VERSION, versionHandler, type VersionInfo } from './version.ts'
 export interface AppDeps extends Service, AdmissionRules {
   readonly log: AppLog
   readonly version?: VersionInfo
+  /** Unscoped, with list and delete: for the gates, which remove what they wrote. Handlers do not see it. */
+  readonly maintenance_store: GatesDeps['store']
   /** Tables of another scope than the configured one, where the credentials decide the scope. */
   resolverFor?(scope: Scope): TableResolver
 }
@@ -71,6 +74,7 @@ export function routesOf(deps: AppDeps): readonly Route[] {
     rebuild_progress: later('handleRebuildProgress'),
     compaction_lock: later('handleLock'),
     break_compaction_lock: later('handleBreakLock'),
+    gates: gatesHandler(deps.maintenance_store),
     health: handleHealth,
     ready: readyHandler(deps.store, () => deps.writeRefusal?.() ?? null),
     version: versionHandler(deps.version ?? UNKNOWN_VERSION),
@@ -91,6 +95,14 @@ function later(name: keyof typeof Orchestration): Handler {
   return async (call) => {
     const handlers = await import('./orchestration.ts')
     return handlers[name](call)
+  }
+}
+
+/** The gates bring the compactor along, and are loaded like it. */
+function gatesHandler(store: AppDeps['maintenance_store']): Handler {
+  return async (call) => {
+    const { handleGates } = await import('./gates.ts')
+    return handleGates(call, store)
   }
 }
 
@@ -216,7 +228,7 @@ async function serve(deps: AppDeps, arrived: Arrived, handler: Handler): Promise
   const request_id = requestId(request.headers)
   const logged = new Set<unknown>()
   const base: Call = {
-    service: deps,
+    service: serviceFor(deps, deps.scope),
     request,
     request_id,
     table_id,
@@ -266,7 +278,7 @@ function whatFailed(error: unknown): unknown {
 }
 
 /** The service of the principal's scope, which is the configured one unless the credentials say another. */
-function serviceFor(deps: AppDeps, scope: Scope): Service {
+function serviceFor({ maintenance_store: _kept, ...deps }: AppDeps, scope: Scope): Service {
   const is_configured = scope.tenant === deps.scope.tenant && scope.workspace === deps.scope.workspace
   if (is_configured || deps.resolverFor === undefined) return { ...deps, scope }
   return { ...deps, scope, resolver: deps.resolverFor(scope) }

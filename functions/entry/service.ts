@@ -38,10 +38,12 @@ export async function createService(config: Config, { opened, write, version }: 
   const authenticators = await authenticatorsOf(auth, scope)
   const resolverFor = resolvers(config)
   const { driver, refusal } = await certified(config, opened.driver, log)
+  const store = withLimits(driver)
   return createApp({
     ...authenticators,
     lower_case_ids: auth.lower_case_ids,
-    store: withLimits(driver),
+    store,
+    maintenance_store: store,
     scope,
     resolver: resolverFor(scope),
     resolverFor,

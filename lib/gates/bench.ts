@@ -1,6 +1,6 @@
 /**
- * Where the gates work: workspaces of a tenant that nobody else has, in the configured bucket, through the same driver as
- * every commit. Every object that they leave lies below one prefix, and is deleted when the gates are over.
+ * Where the gates work: workspaces that nobody else has, in the configured bucket, through the same driver as every commit.
+ * Every object that they write lies in one of these, and is deleted when the gates are over.
  */
 import { ulid } from 'ulid'
 import { v7 } from 'uuid'
@@ -16,8 +16,10 @@ import { Process } from './process.ts'
 
 /** What the gates need of the process that runs them. */
 export interface GatesDeps {
-  /** Unscoped, with time limits; the gates see it through workspaces of their own tenant only. */
+  /** Unscoped, with time limits; the gates see it through workspaces of their own only. */
   readonly store: MaintenanceStore
+  /** In which tenant the workspaces of the gates are: for credentials that reach no other. */
+  readonly tenant?: string
   readonly settings: DeltaSettings
   readonly projection: Omit<ProjectionSettings, 'scope'>
   /** Clock, ids and hashes of this process, for operations on this store. */
@@ -50,6 +52,9 @@ export interface Workspace {
 /** Whose events the gates fold, whatever the workspace is called that they lie in: equal ledgers give equal rows. */
 const EVENT_SCOPE = { tenant: 'gates', workspace: 'gates' }
 
+/** Of the workspaces of the gates, unless told. */
+const DEFAULT_TENANT = 'gates'
+
 const LIST_PAGE = 1_000
 /** Deletes that are under way together. */
 const DELETES_MAX = 16
@@ -58,8 +63,9 @@ const PASSES_MAX = 3
 
 /** One run of the gates. */
 export class Bench {
-  /** The tenant of this run. */
-  readonly tenant: string = `gates-${freshUlid().toLowerCase()}`
+  /** What the name of every workspace of this run starts with. */
+  readonly run: string = `gates-${freshUlid().toLowerCase()}`
+  readonly tenant: string
   readonly settings: DeltaSettings
   /** Listings that an operation asked for; none of those under test may. */
   listings = 0
@@ -68,6 +74,7 @@ export class Bench {
 
   constructor(deps: GatesDeps) {
     this.#deps = deps
+    this.tenant = deps.tenant ?? DEFAULT_TENANT
     // What a deployment tells of single tables is not about those of the gates.
     const { unknownOwner, lostPayload } = DEFAULT_SETTINGS
     this.settings = { ...deps.settings, unknownOwner, lostPayload }
@@ -78,10 +85,15 @@ export class Bench {
     return this.#deps.store.capabilities
   }
 
+  /** What every key of this run starts with. */
+  get prefix(): string {
+    return `tenant=${this.tenant}/workspace=${this.run}-`
+  }
+
   /** A workspace of this run; every gate takes its own. */
   workspace(name: string): Workspace {
-    this.#workspaces.add(name)
-    const scope = { tenant: this.tenant, workspace: name }
+    const scope = { tenant: this.tenant, workspace: `${this.run}-${name}` }
+    this.#workspaces.add(scope.workspace)
     const store = scopedMaintenanceStore(this.#deps.store, scope)
     const resolver = tableResolver(
       { mode: 'legacy' },

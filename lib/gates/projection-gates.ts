@@ -206,7 +206,10 @@ async function rowsOf(workspace: Workspace): Promise<Rows> {
 function plain(_name: string, value: unknown): unknown {
   if (typeof value === 'bigint') return `${value}n`
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
-  const members: [string, unknown][] = value instanceof Map ? [...value] : Object.entries(value)
+  const members =
+    value instanceof Map
+      ? [...(value as Map<string, unknown>)]
+      : Object.entries(value as Record<string, unknown>)
   return Object.fromEntries(members.toSorted(([a], [b]) => (a < b ? -1 : 1)))
 }
 

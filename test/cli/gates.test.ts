@@ -3,6 +3,8 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { PRIVATE, SERVICE_TOKEN } from '../support/deployment.ts'
+import { NODE_ENTRY, startServer } from '../support/server-process.ts'
 import { REPOSITORY } from '../house/tools.ts'
 import { withMutantTree, type SourceEdit } from '../support/mutant.ts'
 import { runCommand, type Ended } from '../support/process.ts'
@@ -11,8 +13,14 @@ import { runCommand, type Ended } from '../support/process.ts'
 const SLOW_MS = 60_000
 
 /** Run it as its npm script does, from a copy of the repository when told. */
-async function gates(args: readonly string[], cwd = REPOSITORY): Promise<Ended> {
-  return runCommand({ command: process.execPath, args: [join(cwd, 'cli/gates.ts'), ...args], cwd })
+async function gates(
+  args: readonly string[],
+  {
+    cwd = REPOSITORY,
+    env = {},
+  }: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>> } = {},
+): Promise<Ended> {
+  return runCommand({ command: process.execPath, args: [join(cwd, 'cli/gates.ts'), ...args], cwd, env })
 }
 
 interface Mutant {
@@ -68,7 +76,7 @@ describe('a broken protocol', () => {
     async (mutant, { expect: see }) => {
       const { edit, gate, promise, saw } = mutant
       await withMutantTree([edit], ['lib', 'functions', 'cli'], async (folder) => {
-        const { code, stdout, stderr } = await gates(['--bucket', 'memory:'], folder)
+        const { code, stdout, stderr } = await gates(['--bucket', 'memory:'], { cwd: folder })
         see({ code, stderr }).toEqual({ code: 1, stderr: '' })
         const lines = stdout.split('\n')
         see(lines.find((line) => line.startsWith(`FAIL  ${gate} `))).toContain(saw)
@@ -98,11 +106,33 @@ test('a folder: every gate holds, exit 0, and the folder is as it was', { timeou
   }
 })
 
+test(
+  '--url: a service runs them over its store when it is shown the token',
+  { timeout: SLOW_MS },
+  async () => {
+    const server = await startServer(NODE_ENTRY, PRIVATE)
+    try {
+      const args = ['--url', server.base]
+      const allowed = await gates(args, { env: { ARCO_INTERNAL_TOKEN: SERVICE_TOKEN } })
+      expect({ code: allowed.code, stderr: allowed.stderr }).toEqual({ code: 0, stderr: '' })
+      expect(allowed.stdout).toMatch(/^ok {4}service-ready .*\nok {4}service-closed /m)
+      expect(allowed.stdout).toMatch(/^ok {4}clean-up .* tenant=acme\/workspace=gates-/m)
+      expect(allowed.stdout).toContain('\nAll 21 gates hold.\n')
+      const refused = await gates(args, { env: { ARCO_INTERNAL_TOKEN: 'another' } })
+      expect(refused.code).toBe(2)
+      expect(refused.stderr).toContain('gates: POST /internal/gates answered 401: ')
+    } finally {
+      await server.stop('SIGKILL')
+    }
+  },
+)
+
 test.concurrent.each([
   { args: ['--bucket', 'ftp://x'], says: '--bucket: expected file:DIR, memory:, gs://BUCKET, s3://BUCKET' },
   { args: ['--bucket', 'file:/nonexistent/tidemark'], says: 'there is no folder /nonexistent/tidemark' },
   { args: ['--url', 'nowhere'], says: '--url: expected http://… or https://…, got "nowhere"' },
   { args: ['--url', 'http://127.0.0.1:9'], says: 'gates: ' },
+  { args: ['--bucket', 'memory:', '--tenant', 'Acme'], says: '--tenant: expected only a-z, 0-9, _ and -' },
 ])('$args cannot be run, exit 2', { timeout: SLOW_MS }, async ({ args, says }) => {
   const { code, stderr } = await gates(args)
   expect(code).toBe(2)

@@ -7,7 +7,9 @@ import { DEFAULT_SETTINGS } from '../../lib/protocol/delta/settings.ts'
 import { DEFAULT_PROJECTION_SETTINGS } from '../../lib/protocol/orchestration/projection/settings.ts'
 import { withFaults, type FaultPlan } from '../../lib/store/faults.ts'
 import { memoryStore } from '../../lib/store/memory.ts'
-import type { MaintenanceStore } from '../../lib/store/types.ts'
+import { StoreError, type MaintenanceStore } from '../../lib/store/types.ts'
+import { SILENT_LOG } from '../../functions/logging.ts'
+import { testService } from '../support/service.ts'
 import { whyNot } from '../support/servers/binaries.ts'
 import { openBySdk, useMinio } from '../support/servers/minio-stores.ts'
 import { readBucket, STORES } from '../support/stores.ts'
@@ -49,7 +51,7 @@ const IDS = [
 ]
 
 /** Somebody's object, which the gates must not see, let alone delete. */
-const NEIGHBOUR = 'tenant=gates/workspace=gates/delta/coordinator/t.json'
+const NEIGHBOUR = 'tenant=gates/workspace=gates-0/delta/coordinator/t.json'
 
 async function holdOn(store: MaintenanceStore): Promise<void> {
   await store.put(NEIGHBOUR, new TextEncoder().encode('{}'), 'doesNotExist')
@@ -145,6 +147,46 @@ describe('a store that fails', () => {
     const report = await runGates(depsOf(store))
     expect(report.conclusion).toBe('undecided')
     expect(verdicts(report)['clean-up']).toBe('undecided')
+  })
+})
+
+describe('POST /internal/gates', () => {
+  const ROUTE = '/internal/gates'
+
+  test('runs them in workspaces of the tenant that asks, and leaves none', async () => {
+    const store = memoryStore()
+    const service = testService(store, { overrides: {} })
+    const { status, body } = await service.request('POST', ROUTE, { reason: 'a test' })
+    expect({ status, conclusion: body.conclusion }).toEqual({ status: 200, conclusion: 'held' })
+    expect(body.gates.map(({ id }: { id: string }) => id)).toEqual([...IDS, 'clean-up'])
+    expect(body.scratch).toMatch(/^tenant=acme\/workspace=gates-[0-9a-z]{26}-$/)
+    expect(await readBucket(store)).toEqual({})
+  })
+
+  test('what the store said goes to the log and not into the answer (S12)', async () => {
+    const bare = memoryStore()
+    const store: MaintenanceStore = {
+      ...bare,
+      head: async (key) => bare.head(key),
+      get: async (key) => Promise.reject(new StoreError('denied', key, 'lake-with-a-telling-name said no')),
+    }
+    const failures: unknown[] = []
+    const log = { ...SILENT_LOG, failure: (_id: string, error: unknown) => void failures.push(error) }
+    const { status, body } = await testService(store, { log }).request('POST', ROUTE, { reason: 'a test' })
+    expect({ status, conclusion: body.conclusion }).toEqual({ status: 200, conclusion: 'undecided' })
+    expect(JSON.stringify(body)).not.toContain('lake-with-a-telling-name')
+    expect(body.gates[0].evidence).toBe('the store failed: denied; the log of this request has the cause')
+    expect(failures).toHaveLength(1)
+  })
+
+  test.each([
+    { sent: {}, status: 422 },
+    { sent: { reason: ' ' }, status: 400 },
+    { sent: { reason: 'x', scope: 'other' }, status: 400 },
+  ])('$sent is refused with $status, and nothing runs', async ({ sent, status }) => {
+    const store = memoryStore()
+    expect((await testService(store).request('POST', ROUTE, sent)).status).toBe(status)
+    expect(await readBucket(store)).toEqual({})
   })
 })
 

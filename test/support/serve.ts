@@ -23,6 +23,7 @@ export interface Served {
 export function serveStore({ store, scope, settings = {}, compactor = {} }: Served): void {
   const app = createApp({
     store: withLimits(store),
+    maintenance_store: store,
     scope,
     resolver: tableResolver({ mode: 'legacy' }, { ...scope, bucket: { scheme: 'file', authority: '' } }),
     user: singleScope(scope),

@@ -84,6 +84,7 @@ export function testDeps(store: MaintenanceStore, options: TestServiceOptions = 
   const clock = options.clock ?? testClock()
   return {
     store,
+    maintenance_store: store,
     scope,
     resolver: tableResolver(options.resolver ?? { mode: 'legacy' }, {
       ...scope,
