@@ -102,7 +102,8 @@ async function ofService(url: string, options: GatesOptions): Promise<GatesRepor
   if (!URL.canParse(url) || !/^https?:/.test(url))
     return `--url: expected http://… or https://…, got ${JSON.stringify(url)}`
   if (options.onGate !== undefined) process.stdout.write(`${url}\n`)
-  return serviceGates({ url, token: process.env['ARCO_INTERNAL_TOKEN'] ?? null }, options)
+  const { ARCO_INTERNAL_TOKEN: token = '' } = process.env
+  return serviceGates({ url, token: token === '' ? null : token }, options)
 }
 
 function couldNotRun(why: string): number {
