@@ -33,7 +33,9 @@ beforeAll(async () => {
     asked.store += 1
     shown.store.push(request.headers.authorization ?? '')
     request.resume().on('end', () => {
-      response.writeHead(302, { location: `${elsewhere}${request.url ?? ''}` }).end()
+      response
+        .writeHead(302, { location: `${elsewhere.replace('127.0.0.1', 'localhost')}${request.url ?? ''}` })
+        .end()
     })
   })
 })
