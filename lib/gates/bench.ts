@@ -120,6 +120,13 @@ export class Bench {
     }
   }
 
+  /** Throws the StoreError of a store that does not let this run list and delete: what it wrote would stay. */
+  async checkCleanUp(): Promise<void> {
+    const { store } = this.workspace('clean-up')
+    await store.listPage({ prefix: '', limit: 1 })
+    await store.delete('nothing')
+  }
+
   /** Delete everything below the workspaces of this run. How many objects went, and how many are left. */
   async cleanUp(): Promise<{ readonly removed: number; readonly left: number }> {
     let removed = 0

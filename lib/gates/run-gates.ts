@@ -38,9 +38,19 @@ export async function runGates(deps: GatesDeps, options: GatesOptions = {}): Pro
     gates.push(result)
     options.onGate?.(result)
   }
+  const unable = await judged(MAY_CLEAN_UP, bench, options)
+  if (unable.verdict !== 'holds') {
+    for (const gate of GATES) tell(notRun(gate, 'nothing may be written that cannot be removed'))
+    tell({ ...unable, id: CLEAN_UP.id, promise: CLEAN_UP.promise })
+    return { conclusion: conclusionOf(gates), scratch: bench.prefix, gates }
+  }
   try {
     for (const gate of GATES) {
-      tell(options.signal?.aborted === true ? notRun(gate) : await judged(gate, bench, options))
+      tell(
+        options.signal?.aborted === true
+          ? notRun(gate, 'the time was over')
+          : await judged(gate, bench, options),
+      )
     }
   } finally {
     tell(await judged(CLEAN_UP, bench, options))
@@ -48,18 +58,28 @@ export async function runGates(deps: GatesDeps, options: GatesOptions = {}): Pro
   return { conclusion: conclusionOf(gates), scratch: bench.prefix, gates }
 }
 
+/** Asked before anything is written: many credentials may neither list nor delete. */
+const MAY_CLEAN_UP: Gate = {
+  id: 'may-clean-up',
+  promise: 'What this run writes can be listed and deleted again',
+  async prove(bench) {
+    await bench.checkCleanUp()
+    return 'a listing and a delete were answered'
+  },
+}
+
 const CLEAN_UP: Gate = {
   id: 'clean-up',
   promise: 'Nothing of this run is left in the bucket',
   async prove(bench) {
-    const { removed, left } = await bench.cleanUp()
+    const { removed, left } = await cleanedUp(bench)
     if (left > 0) throw new Undecided(`objects left below ${bench.prefix}: ${left}; delete that prefix`)
     return `${removed} objects deleted, none left below ${bench.prefix}`
   },
 }
 
-function notRun({ id, promise }: Gate): GateResult {
-  return { id, promise, verdict: 'not_run', evidence: 'not run: the time was over' }
+function notRun({ id, promise }: Gate, why: string): GateResult {
+  return { id, promise, verdict: 'not_run', evidence: `not run: ${why}` }
 }
 
 async function judged(gate: Gate, bench: Bench, { explain = inItsWords }: GatesOptions): Promise<GateResult> {
@@ -75,6 +95,18 @@ async function judged(gate: Gate, bench: Bench, { explain = inItsWords }: GatesO
     // A failed assertion of the protocol itself: it stopped before it did something wrong, and that is not what it promises.
     const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
     return { id, promise, verdict: 'broken', evidence: `the operation failed with ${what}` }
+  }
+}
+
+/** A store that fails now is told as such, with where to look. */
+async function cleanedUp(bench: Bench): ReturnType<Bench['cleanUp']> {
+  try {
+    return await bench.cleanUp()
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error
+    throw new Undecided(
+      `the store failed (${error.code}): objects may be left below ${bench.prefix}; delete that prefix`,
+    )
   }
 }
 

@@ -142,11 +142,27 @@ describe('a store that fails', () => {
     expect(await readBucket(bare)).toEqual({})
   })
 
-  test('one that cannot list says what is left and where', async () => {
-    const { store } = failing(({ kind }) => (kind === 'list' ? { fault: 'error_before' } : undefined))
+  test.each(['list', 'delete'])('one whose credentials may not %s is not written to at all', async (kind) => {
+    const { store, bare } = failing((call) => (call.kind === kind ? { fault: 'error_before' } : undefined))
+    const report = await runGates(depsOf(store))
+    expect(report.conclusion).toBe('undecided')
+    expect(verdicts(report)).toMatchObject({
+      'replay-w0': 'not_run',
+      fencing: 'not_run',
+      'clean-up': 'undecided',
+    })
+    expect(await readBucket(bare)).toEqual({})
+  })
+
+  test('one that stops to list on the way says what is left, and where', async () => {
+    let lists = 0
+    const { store } = failing(({ kind }) =>
+      kind === 'list' && ++lists > 1 ? { fault: 'error_before' } : undefined,
+    )
     const report = await runGates(depsOf(store))
     expect(report.conclusion).toBe('undecided')
     expect(verdicts(report)['clean-up']).toBe('undecided')
+    expect(evidenceOf(report, 'clean-up')).toContain(`objects may be left below ${report.scratch}`)
   })
 })
 
@@ -176,7 +192,7 @@ describe('POST /internal/gates', () => {
     expect({ status, conclusion: body.conclusion }).toEqual({ status: 200, conclusion: 'undecided' })
     expect(JSON.stringify(body)).not.toContain('lake-with-a-telling-name')
     expect(body.gates[0].evidence).toBe('the store failed: denied; the log of this request has the cause')
-    expect(failures).toHaveLength(1)
+    expect(failures).not.toEqual([])
   })
 
   test.each([
