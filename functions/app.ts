@@ -100,6 +100,7 @@ export function routesOf(deps: AppDeps): readonly Route[] {
     inspect_projection: later('handleInspectProjection'),
     inspect_lock: later('handleInspectLock'),
     inspect_key: handleInspectKey,
+    gates: gatesHandler(deps.maintenance_store),
     health: handleHealth,
     ready: readyHandler(deps.store, () => deps.writeRefusal?.() ?? null),
     version: versionHandler(deps.version ?? UNKNOWN_VERSION),
@@ -134,6 +135,14 @@ function laterMaintenance(store: MaintenanceParts['maintenance_store'], name: Ma
     return handlers[name](call, run)
   }
   return maintenanceHandler(store, handler, 'compactor')
+}
+
+/** The gates bring the compactor along, and are loaded like it. */
+function gatesHandler(store: MaintenanceParts['maintenance_store']): Handler {
+  return async (call) => {
+    const { handleGates } = await import('./gates.ts')
+    return handleGates(call, store)
+  }
 }
 
 /** Make the app. It holds no state but the operations that are running and what is counted. */

@@ -22,6 +22,7 @@ export const COMMIT_BODY_BYTES_MAX = 64 * 1024
 export const RECOVER_BODY_BYTES_MAX = 1024
 export const COMPACTOR_BODY_BYTES_MAX = 2 * 1024 * 1024
 export const BREAK_LOCK_BODY_BYTES_MAX = 1024
+export const GATES_BODY_BYTES_MAX = 1024
 
 /** How long a body may take to arrive, unless the app says otherwise. */
 const ARRIVAL_MS = 30_000

@@ -9,12 +9,14 @@ import {
   BREAK_LOCK_BODY_BYTES_MAX,
   COMMIT_BODY_BYTES_MAX,
   COMPACTOR_BODY_BYTES_MAX,
+  GATES_BODY_BYTES_MAX,
   RECOVER_BODY_BYTES_MAX,
   STAGE_BODY_BYTES_MAX,
 } from './body.ts'
 import { Committed } from './commit.ts'
 import { CompactBody, RebuildBody } from './compactor-input.ts'
 import { FoldedBody } from './folded.ts'
+import { GatesBody, GatesRun } from './gates-body.ts'
 import { Health } from './health.ts'
 import { HealthCheckBody, HealthReport } from './health-check-body.ts'
 import { Inspected } from './inspect.ts'
@@ -719,6 +721,38 @@ export const OPERATIONS = {
       },
     },
     reasons: [...STATE_REASONS, 'object_corrupt', 'not_implemented', 'storage_unavailable'],
+  },
+  gates: {
+    method: 'POST',
+    path: '/internal/gates',
+    group: 'Service',
+    access: { auth: 'internal', writes: true },
+    summary: 'Run the safety gates',
+    description:
+      'Proves section 3 of the runbook on the store of this deployment: replay in every crash window, recovery by others, rebuild equivalence, recovery of a stale watermark without listing, fencing. Works in workspaces of its own and deletes what it wrote: about a thousand requests to the store. `npm run gates` does the same from outside.',
+    body: {
+      schema: GatesBody,
+      bytes_max: GATES_BODY_BYTES_MAX,
+      example: { reason: 'before the rollout of 0.2.0' },
+    },
+    answer: {
+      description: 'What every gate came to; also when one does not hold',
+      media: 'application/json',
+      schema: GatesRun,
+      example: {
+        conclusion: 'held',
+        scratch: 'tenant=acme/workspace=gates-01jktt5yz3q9k7m2p4r6s8t0vw-',
+        gates: [
+          {
+            id: 'fencing',
+            promise: 'A holder of the compaction lock that was overtaken cannot publish with its token',
+            verdict: 'holds',
+            evidence: 'token 1 was refused twice, token 2 published',
+          },
+        ],
+      },
+    },
+    reasons: [...COMPACTOR_BODY_REASONS, 'unprocessable'],
   },
   health: {
     method: 'GET',

@@ -88,6 +88,18 @@ function importFinding(from: string, to: { path: string } | { package: string })
       ? null
       : `a store driver must not import another: ${to.path}`
   }
+  if (from.startsWith('lib/gates/')) {
+    if ('package' in to) {
+      return RUNTIME_PACKAGES.test(to.package)
+        ? `the gates run on every runtime: ${to.package} must be handed to them`
+        : null
+    }
+    const is_shared =
+      to.path.startsWith('lib/gates/') ||
+      to.path.startsWith('lib/protocol/') ||
+      (to.path.startsWith('lib/store/') && driverOf(to.path) === null)
+    return is_shared ? null : `the gates get their store and their process handed in, not ${to.path}`
+  }
   if (from.startsWith('functions/') && !from.startsWith('functions/entry/')) {
     if ('package' in to) {
       return RUNTIME_PACKAGES.test(to.package)

@@ -14,6 +14,7 @@ const PROTOCOL = 'lib/protocol/delta/subject.ts'
 const DRIVER = 'lib/store/fs-subject.ts'
 const DRIVER_PART = 'lib/store/fs/subject.ts'
 const HANDLER = 'functions/subject.ts'
+const GATES = 'lib/gates/subject.ts'
 const ENTRY = 'functions/entry/subject.ts'
 
 const documented = (declaration: string): string => `/** Under test. */\nexport ${declaration}\n`
@@ -100,6 +101,10 @@ const DIRECTIONS: readonly LintCase[] = [
   direction(HANDLER, '@aws-sdk/client-s3'),
   direction(HANDLER, '../lib/store/memory.ts'),
   direction(HANDLER, './entry/node.ts'),
+  direction(GATES, 'node:fs'),
+  direction(GATES, '../store/memory.ts'),
+  direction(GATES, '../../functions/environment.ts'),
+  direction(PROTOCOL, '../../gates/gate.ts'),
 ]
 
 /** Purity of lib/protocol. */

@@ -1,4 +1,4 @@
-/** The runbook as data: its commands and what it says to expect of them. It lies beside the repository. */
+/** Both runbooks as data: their commands and what they say to expect of them. That of the reference lies beside the repository. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { REPOSITORY } from '../house/tools.ts'
@@ -13,12 +13,15 @@ export interface RunbookStep {
   readonly expected: readonly string[]
 }
 
-/** Where the runbook is, here and in CI. */
+/** Where the reference's runbook is, here and in CI. */
 export const RUNBOOK = join(REPOSITORY, '../shared/runbook.md')
 
-/** Every heading of the runbook that has commands, in order. */
-export function runbookSteps(): readonly RunbookStep[] {
-  const chapters = readFileSync(RUNBOOK, 'utf8').split(/^#{2,3} /m)
+/** Tidemark's own. */
+export const OWN_RUNBOOK = join(REPOSITORY, 'docs/runbook.md')
+
+/** Every heading of a runbook that has commands, in order. */
+export function runbookSteps(file: string = RUNBOOK): readonly RunbookStep[] {
+  const chapters = readFileSync(file, 'utf8').split(/^#{2,3} /m)
   return chapters.flatMap((chapter) => {
     const code = /^```bash\n([\s\S]*?)^```$/m.exec(chapter)?.[1]
     if (code === undefined) return []

@@ -6,7 +6,8 @@ import { pathToFileURL } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import packageJson from '../../package.json' with { type: 'json' }
-import { userOf } from '../support/deployment.ts'
+import type { GatesReport } from '../../lib/gates/run-gates.ts'
+import { SERVICE_TOKEN, userOf } from '../support/deployment.ts'
 import { expectSettledAndTold, healthEnv, plantStuck, webhookReceiver } from '../support/health.ts'
 import { runCommand } from '../support/process.ts'
 import { expectProblem } from '../support/problems.ts'
@@ -70,6 +71,24 @@ test('workerd: /metrics says that it is about one isolate', async () => {
     true,
   )
 })
+
+test(
+  'workerd: the safety gates hold over the binding, and leave nothing behind',
+  { timeout: 60_000 },
+  async () => {
+    const before = Object.keys(await readBucket(worker.store))
+    const answer = await fetch(`${worker.base}/internal/gates`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${SERVICE_TOKEN}` },
+      body: '{"reason":"a test"}',
+    })
+    expect(answer.status).toBe(200)
+    const { conclusion, gates } = (await answer.json()) as GatesReport
+    expect(gates.filter(({ verdict }) => verdict !== 'holds')).toEqual([])
+    expect(conclusion).toBe('held')
+    expect(Object.keys(await readBucket(worker.store))).toEqual(before)
+  },
+)
 
 describe('the bundle', () => {
   test(`reads at most ${BUNDLE_BYTES_MAX / 1024} KiB gzipped when it starts; the compactor is read when it is asked for`, () => {

@@ -24,15 +24,26 @@ export async function withMutant<T>(
   edits: readonly SourceEdit[],
   use: (load: <M>(path: string) => Promise<M>) => Promise<T>,
 ): Promise<T> {
+  return withMutantTree(edits, ['lib'], async (folder) =>
+    use(
+      async (path) =>
+        (await import(/* @vite-ignore */ pathToFileURL(join(folder, 'lib', path)).href)) as never,
+    ),
+  )
+}
+
+/** The same with more folders beside `lib/`, for starting a process of the changed code; `use` gets where they are. */
+export async function withMutantTree<T>(
+  edits: readonly SourceEdit[],
+  folders: readonly string[],
+  use: (folder: string) => Promise<T>,
+): Promise<T> {
   mkdirSync(COPIES, { recursive: true })
   const folder = mkdtempSync(join(COPIES, 'mutant-'))
   try {
-    cpSync(join(REPOSITORY, 'lib'), join(folder, 'lib'), { recursive: true })
+    for (const name of folders) cpSync(join(REPOSITORY, name), join(folder, name), { recursive: true })
     for (const edit of edits) applyEdit(join(folder, 'lib/protocol', edit.file), edit)
-    return await use(
-      async (path) =>
-        (await import(/* @vite-ignore */ pathToFileURL(join(folder, 'lib', path)).href)) as never,
-    )
+    return await use(folder)
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest'
 import { readConfig, type Config } from '../../../functions/config.ts'
+import { PRIVATE, SERVICE_TOKEN } from '../../support/deployment.ts'
+import { SECRET } from '../../support/tokens.ts'
 import { welcome } from '../../../functions/entry/welcome.ts'
 
 const TABLE_ID = '0194f5a0-1c00-7c3d-9b1e-2f6a4d8e0c11'
@@ -61,4 +63,12 @@ test.each([
 Tidemark on http://127.0.0.1:8787 · folder .tidemark · tenant dev, workspace main · ${asked}
 API reference: http://127.0.0.1:8787/docs
 `)
+})
+
+test('S31: the start says the effective bucket and scope, and no secret', () => {
+  const text = welcomeOf({ ...PRIVATE, ARCO_STORAGE_BUCKET: 's3://lake' })
+  expect(text).toContain('s3://lake · tenant acme, workspace analytics')
+  for (const secret of [SECRET, SERVICE_TOKEN, PRIVATE.TIDEMARK_INTERNAL_TOKEN_SHA256]) {
+    expect(text).not.toContain(secret)
+  }
 })

@@ -94,7 +94,7 @@ counterexample({
 })
 
 counterexample({
-  promise: 'X6 a reservation whose payload is gone does not block the table',
+  promise: 'X6 a reservation whose payload is gone does not block the table (S37)',
   scenario: { cast: [commit('A1', -1), { role: 'collector', body: 'A1' }, commit('B1', -1)] },
   mutant: 'R11',
   violates: 'C14',
