@@ -9,7 +9,6 @@ export const TIMESTAMP_HEADER = 'x-tidemark-timestamp'
 export const SIGNATURE_HEADER = 'x-tidemark-signature'
 export const DELIVERY_HEADER = 'x-tidemark-delivery'
 
-/** How long one attempt may take, ms. */
 const ATTEMPT_MS = 10_000
 const ATTEMPTS_MAX = 3
 /** Before the second attempt, ms; twice as long before the third. */
@@ -20,6 +19,8 @@ export interface Delivery {
   /** The same in every attempt: a receiver that has seen it may drop it. */
   readonly id: string
   readonly body: string
+  /** How long one attempt may take, ms; 10 s unless told. */
+  readonly attempt_ms?: number
   now(): number
   sleep(ms: number): Promise<void>
 }
@@ -43,7 +44,10 @@ export async function deliver(webhook: WebhookSettings, delivery: Delivery): Pro
 }
 
 /** The status, or why there is none. */
-async function send({ url, secret }: WebhookSettings, { id, body, now }: Delivery): Promise<number | string> {
+async function send(
+  { url, secret }: WebhookSettings,
+  { id, body, now, attempt_ms = ATTEMPT_MS }: Delivery,
+): Promise<number | string> {
   const timestamp = String(Math.floor(now() / 1_000))
   try {
     const response = await fetch(url, {
@@ -56,14 +60,14 @@ async function send({ url, secret }: WebhookSettings, { id, body, now }: Deliver
       },
       body,
       redirect: 'manual',
-      signal: AbortSignal.timeout(ATTEMPT_MS),
+      signal: AbortSignal.timeout(attempt_ms),
     })
     await response.body?.cancel()
     // A redirect that is not followed has status 0 in some runtimes.
     return response.status === 0 ? 302 : response.status
   } catch (error) {
     const is_late = error instanceof Error && error.name === 'TimeoutError'
-    return is_late ? `no answer within ${ATTEMPT_MS / 1_000} s` : 'the receiver cannot be reached'
+    return is_late ? `no answer within ${attempt_ms / 1_000} s` : 'the receiver cannot be reached'
   }
 }
 
