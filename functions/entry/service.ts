@@ -3,7 +3,6 @@ import { tableResolver, type TableResolver } from '../../lib/protocol/delta/reso
 import { withLimits } from '../../lib/store/limits.ts'
 import type { Scope } from '../../lib/store/scoped.ts'
 import type { Certifiable, MaintenanceStore } from '../../lib/store/types.ts'
-import { certify } from '../../lib/store/certify.ts'
 import { unscopedProbe } from '../../lib/store/unscoped.ts'
 import { createApp, type App } from '../app.ts'
 import { authenticatorsOf } from '../auth/configured.ts'
@@ -130,6 +129,8 @@ async function certified(config: Config, driver: OpenedStore['driver'], log: App
   }
   // A store that is not there proves nothing about itself: the start fails, and is tried again.
   await unscopedProbe(withLimits(driver)).readyCheck()
+  // Only then: a worker that is told that its store is certified reads nothing of it.
+  const { certify } = await import('../../lib/store/certify.ts')
   const { conclusion, steps, if_match_style } = await certify({ ...driver, certification })
   if (conclusion === 'certified') {
     return {
