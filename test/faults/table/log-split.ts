@@ -1,0 +1,16 @@
+/** The last commit lies below another root than the table. */
+import { expect } from 'vitest'
+import type { TableFault } from '../fault.ts'
+
+/** How it is planted, and what has to be said of it. */
+export const fault: TableFault = {
+  rows: ['coordinator.md 11.3: two roots'],
+  story: 'Somebody edited the state so that it names the last commit below another root.',
+  first: 'TM-106 error',
+  inspect: { asks: 'table', says: { last_commit: { delta_log_path: expect.stringMatching(/^elsewhere/) } } },
+  plant: (table) =>
+    table.setState(({ last_commit }) => {
+      last_commit.delta_log_path = last_commit.delta_log_path.replace('tables/', 'elsewhere/')
+    }),
+  resolved_by: 'restore',
+}
