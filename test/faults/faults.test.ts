@@ -104,11 +104,11 @@ async function inspectProjection(
   if (request !== null) expect(body.resolution.request).toMatchObject({ method: 'POST', path: request.path })
 }
 
-/** What a rebuild leaves of the revisions before it waits for the end of its quarantine, and is collected after it. */
+/** A rebuild leaves the revisions before it to be collected: the suggestion of each says so. */
 async function collect(world: FaultProjection): Promise<void> {
   const left = await findingsAt(world, PROJECTION_VERIFY)
-  expect(left.filter(({ severity }) => severity !== 'info')).toEqual([])
   if (left.length === 0) return
+  for (const { rule } of left) expect(rule).toMatch(/^RC-10[1-4]$/)
   world.clock.advance(OLD_MS)
   const { next } = firstOf(await findingsAt(world, PROJECTION_VERIFY))
   expect((await sendRequest(world, next)).status).toBe(200)

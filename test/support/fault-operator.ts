@@ -47,7 +47,8 @@ export async function sendRequest(deployment: Deployment, next: string): Promise
   if (request === null) throw new Error(`expected a request, got: ${next}`)
   const [, at] = /Wait until (\S+), then/.exec(next) ?? []
   if (at !== undefined) clock.now_ms = Date.parse(at)
-  const [, list] = /Store the list of all events under (\S+), then/.exec(next) ?? []
+  const [, list] =
+    /Store (?:the list of all events|a list of all events|their list) under (\S+), then/.exec(next) ?? []
   if (list !== undefined) storeList(deployment, named(list))
   return service.request('POST', request.path, JSON.parse(named(request.body)))
 }

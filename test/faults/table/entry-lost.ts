@@ -4,8 +4,8 @@ import type { TableFault } from '../fault.ts'
 /** How it is planted, and what has to be said of it. */
 export const fault: TableFault = {
   rows: ['delta-log-rules.md: the log'],
-  story: 'Somebody deleted a log entry in the middle, above the checkpoint or below it.',
-  first: 'DL-501 error',
+  story: 'Somebody deleted a log entry that the checkpoint holds.',
+  first: 'TM-403 error',
   inspect: {
     asks: 'key',
     key: ({ made }) => made[1]?.call.idempotency_key ?? '',

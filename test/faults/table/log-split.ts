@@ -12,5 +12,11 @@ export const fault: TableFault = {
     table.setState(({ last_commit }) => {
       last_commit.delta_log_path = last_commit.delta_log_path.replace('tables/', 'elsewhere/')
     }),
-  resolved_by: 'restore',
+  resolved_by: {
+    step: 'When nothing lies there, the object that names it was edited: restore its previous generation.',
+    act: (table) =>
+      table.setState(({ last_commit }) => {
+        last_commit.delta_log_path = table.logPath(2)
+      }),
+  },
 }
