@@ -155,7 +155,8 @@ function* inspectOrThrow(): Protocol<InspectedProjection> {
   )
   const next_manifest = yield* nextManifest(pointer)
   const is_taken = next_manifest?.is_taken === true
-  const is_broken = findings.some(({ severity }) => severity === 'error')
+  // Readers fail, or no compaction is taken: nothing goes on by itself.
+  const is_broken = findings.some(({ severity, rule }) => severity === 'error' || rule === 'PJ-308')
   const { now_ms } = yield* now()
   const moved_ms = manifest === null ? 0 : timeMs(manifest.watermarks.last_processed_at)
   if (is_taken && !lock.held) {

@@ -9,6 +9,8 @@ import { findingOf, type Finding, type Occurrence, type Rule, type Severity } fr
 
 const REBUILD_FULL =
   'Store the list of all events under state/orchestration/rebuilds/{name}.json, then POST /rebuild {"rebuild_manifest_path":"state/orchestration/rebuilds/{name}.json","mode":"full"}'
+/** The same for a watermark that is above every event: the list ends below it, on purpose. */
+export const REBUILD_BACK = REBUILD_FULL.replace('"mode":"full"', '"mode":"full","allow_regression":true')
 const REPAIR = 'POST /internal/reconcile {"repair":true}'
 const REPORT = 'POST /internal/reconcile {}'
 const READS_FAIL =

@@ -18,10 +18,11 @@ import { parseDocument, type DocumentKind } from '../../orchestration/projection
 import { MANIFEST_BYTES_MAX } from '../../orchestration/projection/limits.ts'
 import type { Manifest } from '../../orchestration/projection/manifest.ts'
 import type { Pointer } from '../../orchestration/projection/pointer.ts'
+import { floorOf } from '../../orchestration/projection/watermarks.ts'
 import { head, type Maintenance } from '../effects.ts'
 import type { Finding } from '../finding.ts'
 import { readManifest, readTop, successionFindings, type Top } from './lineage.ts'
-import { projectionFinding } from './rules.ts'
+import { projectionFinding, REBUILD_BACK } from './rules.ts'
 import type { Stage } from './verify.ts'
 
 /** Look at everything that is found by a known key. */
@@ -124,7 +125,10 @@ function* watermarkFindings(manifest: Manifest): Maintenance<Finding[]> {
   if (last_processed_file !== null && eventIdOfPath(last_processed_file) !== last_committed_event_id) {
     problems.push('last_processed_file is not the event last_committed_event_id')
   }
-  const findings = problems.map((detail) => projectionFinding('PJ-401', { path, detail }))
+  const is_above = isAfter(floorOf(watermarks), last_committed_event_id)
+  const findings = problems.map((detail) =>
+    projectionFinding('PJ-401', { path, detail, ...(is_above ? { next: REBUILD_BACK } : {}) }),
+  )
   return [...findings, ...(yield* lastEventFindings(last_processed_file))]
 }
 
