@@ -1,8 +1,9 @@
 /** An operator who knows nothing but what a finding says: its request is sent as it is written, its object put back. */
+import type { Resolution } from '../faults/fault.ts'
 import type { Finding } from '../../lib/protocol/maintenance/finding.ts'
 import type { MemoryStore } from '../../lib/store/memory.ts'
 import type { StoredObject } from '../../lib/store/types.ts'
-import type { Answer, TestClock, TestService } from './service.ts'
+import type { TestClock, TestService } from './service.ts'
 
 /** What an operator works on. */
 export interface Deployment {
@@ -40,8 +41,24 @@ export function requestIn(next: string): { readonly path: string; readonly body:
   return path === undefined || body === undefined ? null : { path, body }
 }
 
+/** Do what the first finding says, and nothing else; throws when its text does not say it, or what it says is refused. */
+export async function follow<World extends Deployment>(
+  world: World,
+  resolved_by: Resolution<World>,
+  next: string,
+  backup: Backup,
+): Promise<void> {
+  if (resolved_by === 'request') return sendRequest(world, next)
+  if (resolved_by === 'restore') return restore(world, backup, next)
+  if (resolved_by === 'delete') return discard(world, next)
+  if (!next.includes(resolved_by.step)) throw new Error(`expected "${resolved_by.step}", got: ${next}`)
+  if (requestIn(next) !== null)
+    throw new Error(`expected no request, because a step by hand is taken: ${next}`)
+  await resolved_by.act(world)
+}
+
 /** Wait as long as a suggestion says, store the list that it asks for, and send its request. */
-export async function sendRequest(deployment: Deployment, next: string): Promise<Answer> {
+export async function sendRequest(deployment: Deployment, next: string): Promise<void> {
   const { service, clock } = deployment
   const request = requestIn(next)
   if (request === null) throw new Error(`expected a request, got: ${next}`)
@@ -50,7 +67,8 @@ export async function sendRequest(deployment: Deployment, next: string): Promise
   const [, list] =
     /Store (?:the list of all events|a list of all events|their list) under (\S+), then/.exec(next) ?? []
   if (list !== undefined) storeList(deployment, named(list))
-  return service.request('POST', request.path, JSON.parse(named(request.body)))
+  const { status, body } = await service.request('POST', request.path, JSON.parse(named(request.body)))
+  if (status !== 200) throw new Error(`${next} was answered ${status}: ${JSON.stringify(body)}`)
 }
 
 /** The place of a name that an operator chooses. */
@@ -69,7 +87,7 @@ const RESTORE = /^(?:Restore|Put) (?:the previous generation of )?(\S+?)[.;:,]?(
 const DELETE = /^Delete (\S+?)[.;:,]?(?=\s|$)/
 
 /** Put back the object that a suggestion names. */
-export function restore({ store, service }: Deployment, backup: Backup, next: string): void {
+function restore({ store, service }: Deployment, backup: Backup, next: string): void {
   const key = service.prefix + objectIn(RESTORE, next)
   const object = backup.get(key)
   if (object === undefined) throw new Error(`there never was ${key}`)
@@ -81,7 +99,7 @@ export function restore({ store, service }: Deployment, backup: Backup, next: st
 }
 
 /** Delete the object that a suggestion names. */
-export function discard({ store, service }: Deployment, next: string): void {
+function discard({ store, service }: Deployment, next: string): void {
   const key = service.prefix + objectIn(DELETE, next)
   if (store.peek(key) === null) throw new Error(`there is no ${key}`)
   store.remove(key)
