@@ -2,31 +2,20 @@
  * Planted faults, one file each (issue 7): `verify` names it in its first line, `inspect` names it where it is among the keys
  * that it reads, what is suggested resolves it, word for word, and then `verify` finds nothing.
  */
-import { readdirSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import type { Finding } from '../../lib/protocol/maintenance/finding.ts'
 import { TABLE_ID } from '../support/commit-world.ts'
 import { faultProjection, OLD_MS, type FaultProjection } from '../support/fault-projection.ts'
 import { faultTable, type FaultTable } from '../support/fault-table.ts'
 import { backupOf, findingsAt, follow, requestIn, sendRequest } from '../support/fault-operator.ts'
-import type { ProjectionFault, TableFault, TableInspection } from './fault.ts'
+import { allFaults } from './all.ts'
+import type { ProjectionFault, TableInspection } from './fault.ts'
 import { ROWS } from './rows.ts'
 
 const TABLE_PATH = `/api/v1/delta/tables/${TABLE_ID}`
 const PROJECTION_VERIFY = '/internal/verify/projection'
 
-async function faultsIn<F>(folder: string): Promise<{ name: string; fault: F }[]> {
-  const names = readdirSync(new URL(`${folder}/`, import.meta.url)).toSorted()
-  return Promise.all(
-    names.map(async (file) => {
-      const { fault } = (await import(new URL(`${folder}/${file}`, import.meta.url).href)) as { fault: F }
-      return { name: file.replace('.ts', ''), fault }
-    }),
-  )
-}
-
-const TABLE_FAULTS = await faultsIn<TableFault>('table')
-const PROJECTION_FAULTS = await faultsIn<ProjectionFault>('projection')
+const { table: TABLE_FAULTS, projection: PROJECTION_FAULTS } = await allFaults()
 
 function firstOf(findings: readonly Finding[]): Finding {
   const [first] = findings
@@ -56,7 +45,7 @@ async function inspectTable(table: FaultTable, inspection: TableInspection): Pro
   return { said: [status, body], expected: [expected, says] }
 }
 
-describe.each(TABLE_FAULTS)('table/$name', ({ fault }) => {
+describe.each(TABLE_FAULTS)('$name', ({ fault }) => {
   test(`${fault.first} comes first, its suggestion resolves it, and then nothing is found`, async () => {
     const table = await faultTable()
     const backup = backupOf(table)
@@ -94,7 +83,7 @@ async function collect(world: FaultProjection): Promise<void> {
   await sendRequest(world, next)
 }
 
-describe.each(PROJECTION_FAULTS)('projection/$name', ({ fault }) => {
+describe.each(PROJECTION_FAULTS)('$name', ({ fault }) => {
   test(`${fault.first} comes first, its suggestion resolves it, and then nothing is found`, async () => {
     const world = await faultProjection()
     const backup = backupOf(world)
