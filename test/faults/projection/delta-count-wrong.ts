@@ -7,7 +7,7 @@ export const fault: ProjectionFault = {
   rows: ['manifests.md 18: the head and the chain'],
   story: 'A tool of an early version counted the deltas of the manifest wrongly.',
   first: 'PJ-307 warn',
-  inspect: 'unseen',
+  inspect: 'named',
   plant: (world) => world.edit((manifest) => void (manifest.l0_count = 7)),
   resolved_by: {
     step: 'POST /compact with the next events',

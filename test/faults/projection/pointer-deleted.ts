@@ -7,7 +7,7 @@ export const fault: ProjectionFault = {
   rows: ['rebuild.md 12: pointer deleted'],
   story: 'An operator deleted the pointer to force a fresh start; the bucket keeps no earlier generation.',
   first: 'PJ-102 error',
-  inspect: 'unseen',
+  inspect: 'named',
   plant: (world) => world.remove(POINTER_PATH),
   resolved_by: 'request',
 }

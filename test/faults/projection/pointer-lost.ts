@@ -7,7 +7,7 @@ export const fault: ProjectionFault = {
   rows: ['rebuild.md 12: pointer deleted'],
   story: 'The pointer was deleted; the bucket keeps earlier generations.',
   first: 'PJ-102 error',
-  inspect: 'unseen',
+  inspect: 'named',
   plant: (world) => world.remove(POINTER_PATH),
   resolved_by: 'restore',
 }

@@ -7,7 +7,7 @@ export const fault: ProjectionFault = {
   rows: ['manifests.md 18: the head and the chain'],
   story: 'Somebody edited the epoch of the visible manifest.',
   first: 'PJ-106 warn',
-  inspect: 'unseen',
+  inspect: 'named',
   plant: (world) => world.edit((manifest) => void (manifest.epoch -= 1)),
   resolved_by: {
     step: 'POST /compact with the next events',

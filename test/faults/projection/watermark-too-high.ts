@@ -6,7 +6,7 @@ export const fault: ProjectionFault = {
   rows: ['rebuild.md 12: watermark too high'],
   story: 'Somebody edited the watermark to an id that was minted in the future.',
   first: 'PJ-401 warn',
-  inspect: 'unseen',
+  inspect: 'named',
   plant: (world) =>
     world.edit(({ watermarks }) => void (watermarks['last_visible_event_id'] = '7ZZZZZZZZZZZZZZZZZZZZZZZZZ')),
   resolved_by: 'request',
