@@ -1,8 +1,8 @@
 /** Every row of the specification that a planted fault has to be of: the tables of things that go wrong. */
 
 /**
- * Not here: "legacy head issue" of reconcile.md 1, which is history and always null there; and rows of coordinator.md 7.2 and
- * 7.3 that leave what another row leaves.
+ * Not here: "legacy head issue" of reconcile.md 1, which is history and always null there; rows of coordinator.md 7.2 and 7.3
+ * that leave what another row leaves; and a table that was dropped from the catalog, of which `verify` says that it cannot look.
  */
 export const ROWS = [
   'coordinator.md 7.1: W0',
