@@ -14,6 +14,7 @@ import { DEFAULT_SETTINGS } from '../lib/protocol/delta/settings.ts'
 import { parseTableId } from '../lib/protocol/ids.ts'
 import { decodeCursor, VERIFY_LIMIT_MAX, type Cursor } from '../lib/protocol/maintenance/delta/cursor.ts'
 import { verifyTable, type Verified } from '../lib/protocol/maintenance/delta/verify.ts'
+import { byCause } from '../lib/protocol/maintenance/delta/findings.ts'
 import { bySeverity, exitCodeOf, type Finding } from '../lib/protocol/maintenance/finding.ts'
 import { verifyProjection, type VerifiedPage } from '../lib/protocol/maintenance/projection/verify.ts'
 import { reportText } from '../lib/protocol/maintenance/report.ts'
@@ -110,12 +111,12 @@ async function report(
   } while (cursor !== null)
   const { root, latest_version, log } = page
   const code = exitCodeOf(findings)
+  const sorted = findings.toSorted(byCause)
   if (json) {
     const conclusion = code === 0 ? 'clean' : 'findings'
-    const sorted = findings.toSorted(bySeverity)
     const result = { table_id, root, conclusion, latest_version, log, findings: sorted }
     process.stdout.write(`${JSON.stringify(result)}\n`)
-  } else process.stdout.write(reportText(findings, cleanText(table_id, page)))
+  } else process.stdout.write(reportText(sorted, cleanText(table_id, page)))
   return code
 }
 

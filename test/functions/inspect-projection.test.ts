@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { memoryStore } from '../../lib/store/memory.ts'
 import { compactorBench, type CompactorBench } from '../support/compactor-bench.ts'
-import { eventsAt } from '../support/projection-events.ts'
+import { eventsAt, idAt } from '../support/projection-events.ts'
 import { testClock, type Answer } from '../support/service.ts'
 import { WORLD_START_MS } from '../support/projection-world.ts'
 
@@ -106,6 +106,29 @@ describe('the projection', () => {
     expect(body.resolution).toMatchObject({
       by: 'operator',
       request: { path: '/rebuild', body: { mode: 'full' } },
+    })
+  })
+
+  test('PJ-102: a pointer that was deleted is told from a workspace that never had one', async () => {
+    const made = await published()
+    made.store.remove(made.service.prefix + POINTER)
+    const { body } = await inspect(made)
+    expect(body).toMatchObject({
+      findings: [{ rule: 'PJ-102', severity: 'error', path: POINTER }],
+      resolution: { by: 'operator', request: { path: '/rebuild', body: { mode: 'full' } } },
+    })
+  })
+
+  test('PJ-401: a watermark of the future is left by a rebuild that may go back', async () => {
+    const made = await published()
+    const manifest = made.json(MANIFEST)
+    const watermarks = { ...(manifest?.['watermarks'] as object), last_visible_event_id: idAt(1_000) }
+    made.write(MANIFEST, JSON.stringify({ ...manifest, watermarks }))
+    const { body } = await inspect(made)
+    expect(body.findings[0]).toMatchObject({ rule: 'PJ-401', severity: 'warn', path: MANIFEST })
+    expect(body.resolution).toMatchObject({
+      by: 'operator',
+      request: { path: '/rebuild', body: { mode: 'full', allow_regression: true } },
     })
   })
 })

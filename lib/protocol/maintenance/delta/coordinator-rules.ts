@@ -42,7 +42,7 @@ export const COORDINATOR_RULES = {
     'The log reaches the finalized version',
     'correctness.md C4',
     'A version that was acknowledged is not in the log: readers do not see it, and the next commit leaves a hole.',
-    'Put the missing entry back from a backup or an earlier generation of the object, before anybody commits.',
+    'Put {path} back from a backup or an earlier generation of the object, before anybody commits.',
   ),
   'TM-105': row(
     'warn',
@@ -56,7 +56,7 @@ export const COORDINATOR_RULES = {
     'One table, one log',
     'coordinator.md 11.3 RT-2, RT-3',
     'The log is split over two roots: readers of one see only a part of the versions.',
-    'Stop the writer that uses the other root, then move its entries to the root that the catalog names.',
+    'Stop the writer that uses the other root, then move its entries to the root that the catalog names. When nothing lies there, the object that names it was edited: restore its previous generation.',
   ),
   'TM-107': row(
     'error',

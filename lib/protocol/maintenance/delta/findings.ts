@@ -48,10 +48,22 @@ export class TableFindings {
     return Array.from(this.groups.keys()).some((id) => id.startsWith(`${rule} `))
   }
 
-  /** The most severe first. Of many alike the last one says how many more there are. */
+  /** The most severe first, of one version the cause first. Of many alike the last one says how many more there are. */
   list(): Finding[] {
-    return [...this.groups.values()].flatMap(counted).toSorted(bySeverity)
+    return [...this.groups.values()].flatMap(counted).toSorted(byCause)
   }
+}
+
+/** An entry that is lost or changed: what contradicts it, a checkpoint or a marker, is right and must not be taken away. */
+const LOST_ENTRY: ReadonlySet<string> = new Set<TableRuleId>(['TM-104', 'DL-501', 'DL-502'])
+
+/** For sorting, of one page or of all: the most severe first, then by version, and of one version the cause first. */
+export function byCause(one: Finding, other: Finding): number {
+  return bySeverity(one, other) || causeRank(one) - causeRank(other)
+}
+
+function causeRank({ rule }: Finding): number {
+  return LOST_ENTRY.has(rule) ? 0 : 1
 }
 
 function counted({ kept, count }: Group): readonly Finding[] {

@@ -1,4 +1,5 @@
 /** What the names in a log directory say without a byte being read: holes, a lost beginning, leftovers. */
+import { logPath } from '../../paths.ts'
 import type { TableFindings } from './findings.ts'
 import { isComplete, latestVersion, type Checkpoint, type LogSurvey } from './survey.ts'
 
@@ -70,7 +71,7 @@ function checkHoles(
     findings.report('DL-501', {
       severity: is_covered ? 'warn' : 'error',
       version: version + 1,
-      path: `${root}/_delta_log`,
+      path: logPath(root, version + 1),
       detail: `expected ${missing}, saw none`,
     })
   }

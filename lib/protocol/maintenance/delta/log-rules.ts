@@ -16,7 +16,7 @@ const CORRECT =
 const RESTORE_ENTRY = 'Put {path} back from a backup or an earlier generation of the object, byte for byte.'
 const FIX_WRITER = 'Find the writer in commitInfo.engineInfo and update it; the table needs nothing.'
 const DROP_CHECKPOINT =
-  'Delete the checkpoint and let your engine write a new one (Spark: it does so by itself at a later version; delta-rs: create_checkpoint). Keep it when it is the oldest base of the log.'
+  'Delete {path}, with _last_checkpoint when that names it, and let your engine write a new one (Spark: it does so by itself at a later version; delta-rs: create_checkpoint). Keep it when it is the oldest base of the log.'
 const DROP_CHECKSUM = 'Delete {path}: it is optional, and the log decides.'
 const DROP_HINT = 'Delete {path}, or let your engine write a new checkpoint, which replaces it.'
 const UPDATE_READERS = 'Check that every reader and writer of the table knows what its protocol demands.'
@@ -221,7 +221,7 @@ export const LOG_RULES = {
     'Versions have no hole',
     '5',
     'Nobody can read past the hole.',
-    'Put the missing entry back from a backup or an earlier generation of the object.',
+    'Put {path} back from a backup or an earlier generation of the object, and every other missing entry with it.',
   ),
   'DL-502': row(
     'error',

@@ -99,7 +99,12 @@ function* checkMarker(
   if (log.is === 'absent') {
     // Log cleanup takes entries away, and leaves markers.
     if (version >= (survey.commits[0] ?? 0)) {
-      findings.report('TM-403', { version, path, detail: `expected log entry ${version}, saw none` })
+      findings.report('TM-403', {
+        version,
+        path,
+        detail: `expected log entry ${version}, saw none`,
+        next: `Put ${delta_log_path} back from a backup or an earlier generation of the object.`,
+      })
     }
     return
   }

@@ -7,7 +7,6 @@ import { inspectLock, type LockRecord } from '../../lock.ts'
 import { StoredObjectError } from '../../stored-error.ts'
 import { LOCK_PATH, manifestPath, POINTER_PATH } from '../../orchestration/paths.ts'
 import { failureOf } from '../../orchestration/projection/answer.ts'
-import { deleteChannelProblem } from '../../orchestration/projection/delete-channel.ts'
 import { timeMs } from '../../orchestration/projection/document-parts.ts'
 import { epochOf, POINTER_OP } from '../../orchestration/projection/head.ts'
 import { MANIFEST_BYTES_MAX } from '../../orchestration/projection/limits.ts'
@@ -16,8 +15,9 @@ import { idNumber, idText } from '../../orchestration/projection/manifest-id.ts'
 import type { Failure } from '../../orchestration/projection/outcomes.ts'
 import type { Pointer } from '../../orchestration/projection/pointer.ts'
 import { bySeverity, type Finding } from '../finding.ts'
+import { countFindings, pointerFindings, watermarkFindings } from './head-findings.ts'
 import { readManifest, readTop, type Top } from './lineage.ts'
-import { projectionFinding } from './rules.ts'
+import { projectionFinding, REBUILD_BACK } from './rules.ts'
 
 /** A request as a client sends it. */
 export interface SuggestedRequest {
@@ -105,6 +105,13 @@ const REBUILD: SuggestedRequest = {
   body: { rebuild_manifest_path: 'state/orchestration/rebuilds/{name}.json', mode: 'full' },
 }
 
+/** Readers see the projection, and no compaction mends it: none is taken (M11), or its watermark stays wrong (P6). */
+const NEED_REBUILD: ReadonlySet<string> = new Set(['PJ-308', 'PJ-401'])
+
+function rebuildFor({ next }: Finding): SuggestedRequest {
+  return next === REBUILD_BACK ? { ...REBUILD, body: { ...REBUILD.body, allow_regression: true } } : REBUILD
+}
+
 const REPAIR: SuggestedRequest = { method: 'POST', path: '/internal/reconcile', body: { repair: true } }
 
 /** The parts of the visible manifest that an operator asks for first. */
@@ -155,7 +162,7 @@ function* inspectOrThrow(): Protocol<InspectedProjection> {
   )
   const next_manifest = yield* nextManifest(pointer)
   const is_taken = next_manifest?.is_taken === true
-  const is_broken = findings.some(({ severity }) => severity === 'error')
+  const broken = findings.find(({ severity, rule }) => severity === 'error' || NEED_REBUILD.has(rule))
   const { now_ms } = yield* now()
   const moved_ms = manifest === null ? 0 : timeMs(manifest.watermarks.last_processed_at)
   if (is_taken && !lock.held) {
@@ -170,8 +177,8 @@ function* inspectOrThrow(): Protocol<InspectedProjection> {
     next_manifest,
     crash_window: is_taken ? 'S' : lock.held ? 'L' : null,
     lock,
-    resolution: is_broken
-      ? { by: 'operator', from_ms: null, ttl_left_ms: 0, request: REBUILD }
+    resolution: broken
+      ? { by: 'operator', from_ms: null, ttl_left_ms: 0, request: rebuildFor(broken) }
       : resolution.by === 'anybody' && is_taken
         ? { ...resolution, request: REPAIR }
         : resolution,
@@ -186,10 +193,7 @@ function* visibleManifest(
     case 'broken':
       return { manifest: null, findings: [top.finding] }
     case 'empty':
-      return {
-        manifest: null,
-        findings: [projectionFinding('PJ-107', { path: POINTER_PATH, detail: 'there is no pointer' })],
-      }
+      return { manifest: null, findings: [yield* withoutPointer()] }
     case 'retired': {
       const detail = 'there is no pointer; readers see the manifest of an early version'
       return {
@@ -201,13 +205,27 @@ function* visibleManifest(
       const { manifest_path } = top.pointer
       const read = yield* readManifest(manifest_path, true)
       if ('finding' in read) return { manifest: null, findings: [read.finding] }
-      const { value } = read.seen
-      const problem = deleteChannelProblem(value, 'emit')
-      const findings =
-        problem === null ? [] : [projectionFinding('PJ-308', { path: manifest_path, detail: problem })]
+      const { value, stored } = read.seen
+      const findings = [
+        ...pointerFindings(top.pointer, value),
+        ...countFindings(manifest_path, value, stored),
+        ...watermarkFindings(value),
+      ]
       return { manifest: value, findings }
     }
   }
+}
+
+/** Nothing was published yet, unless the first manifest is there: then its pointer was lost. */
+function* withoutPointer(): Protocol<Finding> {
+  const first = manifestPath(idText(1))
+  const { outcome } = yield* get(first, MANIFEST_BYTES_MAX)
+  return outcome === 'not_found'
+    ? projectionFinding('PJ-107', { path: POINTER_PATH, detail: 'there is no pointer' })
+    : projectionFinding('PJ-102', {
+        path: POINTER_PATH,
+        detail: `there is no pointer, and there is ${first}`,
+      })
 }
 
 function* nextManifest(

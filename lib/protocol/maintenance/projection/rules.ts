@@ -9,6 +9,8 @@ import { findingOf, type Finding, type Occurrence, type Rule, type Severity } fr
 
 const REBUILD_FULL =
   'Store the list of all events under state/orchestration/rebuilds/{name}.json, then POST /rebuild {"rebuild_manifest_path":"state/orchestration/rebuilds/{name}.json","mode":"full"}'
+/** The same for a watermark that is above every event: the list ends below it, on purpose. */
+export const REBUILD_BACK = REBUILD_FULL.replace('"mode":"full"', '"mode":"full","allow_regression":true')
 const REPAIR = 'POST /internal/reconcile {"repair":true}'
 const REPORT = 'POST /internal/reconcile {}'
 const READS_FAIL =
@@ -181,7 +183,7 @@ export const PROJECTION_RULES = {
     'Unfolded events can be folded',
     'rebuild.md 6, correctness.md Q11, P13',
     'A compaction or rebuild that lists it is refused.',
-    'Leave it out of the list, or POST /rebuild with "on_invalid":"quarantine".',
+    'Leave it out for good. Store a list of all events under state/orchestration/rebuilds/{name}.json, then POST /rebuild {"rebuild_manifest_path":"state/orchestration/rebuilds/{name}.json","on_invalid":"quarantine"}',
   ),
   'PJ-407': row(
     'info',
@@ -210,7 +212,7 @@ export const PROJECTION_RULES = {
     'The lock’s number is not behind the pointer’s epoch',
     'locks-and-fencing.md 4.1, LK-14',
     'Somebody deleted or replaced the lock record. Tokens of its holder are refused; the next acquisition goes on above the epoch.',
-    'Nothing. Never delete the lock record.',
+    'POST /compact with the next events: it takes the lock with a number above the epoch. Never delete the lock record.',
   ),
   'PJ-503': row(
     'info',
@@ -247,7 +249,7 @@ export const PROJECTION_RULES = {
   ),
 
   'RC-201': row(
-    'error',
+    'warn',
     'What is reachable is known completely',
     'reconcile.md RC-6, 9 rule 5',
     'A part of the chain that is kept cannot be read: what is listed as orphan may be history. Nothing is deleted.',

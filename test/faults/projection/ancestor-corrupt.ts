@@ -1,0 +1,12 @@
+/** A revision that has to be kept is none any more. */
+import type { ProjectionFault } from '../fault.ts'
+
+/** How it is planted, and what has to be said of it. */
+export const fault: ProjectionFault = {
+  rows: ['manifests.md 18: the head and the chain'],
+  story: 'A revision that is to be kept was overwritten.',
+  first: 'PJ-202 warn',
+  inspect: 'unseen',
+  plant: (world) => world.write('state/orchestration/manifests/00000000000000000005.json', '{}'),
+  resolved_by: 'restore',
+}

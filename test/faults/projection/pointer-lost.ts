@@ -1,0 +1,13 @@
+/** The pointer is gone, and the bucket keeps earlier generations. */
+import { POINTER_PATH } from '../../../lib/protocol/orchestration/paths.ts'
+import type { ProjectionFault } from '../fault.ts'
+
+/** How it is planted, and what has to be said of it. */
+export const fault: ProjectionFault = {
+  rows: ['rebuild.md 12: pointer deleted'],
+  story: 'The pointer was deleted; the bucket keeps earlier generations.',
+  first: 'PJ-102 error',
+  inspect: 'named',
+  plant: (world) => world.remove(POINTER_PATH),
+  resolved_by: 'restore',
+}

@@ -1,0 +1,12 @@
+/** The state is no JSON, and the bucket keeps earlier generations. */
+import type { TableFault } from '../fault.ts'
+
+/** How it is planted, and what has to be said of it. */
+export const fault: TableFault = {
+  rows: ['coordinator.md 10: state corrupt'],
+  story: 'The state object was cut off in the middle; the bucket keeps earlier generations.',
+  first: 'TM-101 error',
+  inspect: { asks: 'table', status: 500, says: { reason: 'state_corrupt' } },
+  plant: (table) => table.write(table.state_path, '{"latest_version":2,'),
+  resolved_by: 'restore',
+}
