@@ -1,6 +1,7 @@
-/** Work that reads for longer than a lease lasts keeps its lease (spec/locks-and-fencing.md 6.4 step 4, R-5; Q10). */
+/** A lease and a store that is slow (spec/locks-and-fencing.md 6.4 step 4, R-5; Q10), or does not take it back (4.3). */
 import { expect, test } from 'vitest'
 import type { Store } from '../../../../lib/store/types.ts'
+import { LOCK_PATH } from '../../../../lib/protocol/orchestration/paths.ts'
 import { eventsAt } from '../../../support/projection-events.ts'
 import { folded, projectionWorld, type World } from '../../../support/projection-world.ts'
 
@@ -37,3 +38,19 @@ test('R-5: a compaction that takes a minute to read a large base is published', 
   expect(folded(await world.compact(world.append(eventsAt(2, 3))))).toMatchObject({ revisions: 1 })
   expect(world.clock.now_ms - begun_ms).toBeGreaterThan(60_000)
 })
+
+test.each(['no_effect', 'unknown'] as const)(
+  '4.3: a release that ends as %s fails nothing, and the operator is told who is waited for',
+  async (outcome) => {
+    let lock_puts = 0
+    const world = projectionWorld({
+      wrap: (store): Store => ({
+        ...store,
+        put: async (path, ...rest) =>
+          path === LOCK_PATH && ++lock_puts === 2 ? { outcome } : store.put(path, ...rest),
+      }),
+    })
+    expect(folded(await world.compact(world.append(eventsAt(0, 1))))).toMatchObject({ revisions: 1 })
+    expect(world.notes).toEqual([{ note: 'release_failed', path: LOCK_PATH, outcome }])
+  },
+)
