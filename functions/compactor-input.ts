@@ -158,7 +158,9 @@ function shapeProblem(issue: z.core.$ZodIssue | undefined, body: BodyMembers): s
   if (issue?.code === 'too_big' && issue.origin === 'string') {
     return `${where} must have at most ${PATH_CHARS_MAX} characters`
   }
-  return `${where} must be ${expectedOf(String(name), index)}, got ${kindOf(seen)}`
+  const is_other_word = issue?.code === 'invalid_value' && typeof seen === 'string'
+  const got = is_other_word ? JSON.stringify(seen.slice(0, 64)) : kindOf(seen)
+  return `${where} must be ${expectedOf(String(name), index)}, got ${got}`
 }
 
 function expectedOf(name: string, index: PropertyKey | undefined): string {

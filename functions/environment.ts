@@ -36,8 +36,8 @@ export function createEnvironment({ store, resolver, note, overrides }: Environm
 }
 
 /**
- * Rows of a stored Parquet object; one that does not decode is a corrupt object, not a bug. The reader is loaded when there
- * is something to read: most deployments never have, and every start of a worker would pay for it.
+ * Rows of a stored Parquet object, for maintenance, which has looked at what the file promises before (S20); one that does not
+ * decode is a corrupt object, not a bug. The reader is loaded when there is something to read.
  */
 async function readParquet(
   bytes: Uint8Array,

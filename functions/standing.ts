@@ -17,7 +17,8 @@ export const StandingBody = z.object({
   manifest_revision: z.string().nullable(),
   published_at: z.string().nullable().meta({ description: 'When it was published' }),
   damage: z.string().nullable().meta({
-    description: 'The kind of object of the projection that cannot be read; null when all is well',
+    description:
+      'Which of pointer and manifest cannot be read; null when both can. Artifacts are not looked at: `npm run verify` does',
   }),
   from_scratch: z
     .object({
@@ -26,7 +27,10 @@ export const StandingBody = z.object({
       remaining: Count,
     })
     .nullable()
-    .meta({ description: 'A `mode: "full"` rebuild of this list that was begun; null when there is none' }),
+    .meta({
+      description:
+        'Chunks of `mode: "full"` of this list that are kept, also when it is done: the last chunk never is; null when there are none',
+    }),
   lock: z
     .object({ holder_id: z.string(), operation: z.string().nullable(), expires_at: z.string() })
     .nullable()

@@ -131,6 +131,8 @@ export function countNote(metrics: AppMetrics, note: Note): void {
     // The automation counts its runs itself (reconciled.ts).
     case 'repair_automation':
     case 'rebuild_progress':
+    // For the log.
+    case 'release_failed':
   }
 }
 

@@ -153,6 +153,8 @@ export type Note =
       readonly note: 'fenced'
       readonly reason: 'lock_missing' | 'lock_expired' | 'lock_expiring' | 'stale_token' | 'epoch_regression'
     }
+  /** A lease could not be given back (4.3): the work is done, and others wait until it ends by itself. */
+  | { readonly note: 'release_failed'; readonly path: string; readonly outcome: 'no_effect' | 'unknown' }
   /** Another publisher was faster, and the revision is made again; `attempt` counts from 1. */
   | { readonly note: 'publish_retried'; readonly attempt: number }
   /** The key of an immutable object holds other bytes. */

@@ -264,6 +264,13 @@ describe('/rebuild: its members', () => {
     await refused(answer, new RegExp(`^invalid request body: ${member} must be ${expected}, got `))
   })
 
+  test('a word that is none of those expected is shown', async () => {
+    await refused(
+      await bench.rebuild({ ...VALID.rebuild(), mode: 'Full' }),
+      'invalid request body: mode must be "incremental" or "full", got "Full"',
+    )
+  })
+
   test('allow_regression says nothing of an incremental rebuild', async () => {
     await refused(
       await bench.rebuild({ ...VALID.rebuild(), allow_regression: true }),

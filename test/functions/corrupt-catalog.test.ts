@@ -18,6 +18,8 @@ beforeEach(() => {
 
 type Part = keyof typeof CATALOG_PATHS
 
+const PARQUET_MAGIC = new TextEncoder().encode('PAR1')
+
 const service = (over: MaintenanceStore): TestService => testService(over, { resolver: { mode: 'auto' } })
 const { prefix } = testService(memoryStore())
 
@@ -145,6 +147,17 @@ describe('a broken catalog is object_corrupt with the class of the object, S21',
       await refused('object_corrupt')
     },
   )
+
+  test('S20: tables of twenty bytes that promise lists of 33 million take no room', async () => {
+    const list_of_lists = [0xf9, 0xc0, 0x94, 0xde, 0x0f]
+    const footer = [0x29, ...list_of_lists, ...list_of_lists]
+    put(CATALOG_PATHS.manifest, manifest({}))
+    const size = [footer.length, 0, 0, 0]
+    put(CATALOG_PATHS.tables, Uint8Array.from([...PARQUET_MAGIC, ...footer, ...size, ...PARQUET_MAGIC]))
+    const before = process.memoryUsage().rss
+    await refused('object_corrupt', { object_class: 'catalog_tables' })
+    expect(process.memoryUsage().rss - before).toBeLessThan(64 * 2 ** 20)
+  })
 
   test.each([
     ['manifest', 'catalog_manifest'],

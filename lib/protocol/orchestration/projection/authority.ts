@@ -137,9 +137,13 @@ export function* checkEpoch(authority: Authority, epoch: number): Protocol<void>
   })
 }
 
-/** Give a lease of our own back; never fails the work that it protected. */
+/** Give a lease of our own back; never fails the work that it protected, and tells the operator when it stays (4.3). */
 export function* endAuthority(authority: Authority): Protocol<void> {
-  if (authority.held_by === 'call') yield* release(authority.guard)
+  if (authority.held_by !== 'call') return
+  const outcome = yield* release(authority.guard)
+  // Somebody else's record: the lease is not there to be given back.
+  if (outcome === 'ok' || outcome === 'precondition_failed') return
+  yield* note({ note: 'release_failed', path: LOCK_PATH, outcome })
 }
 
 function* expiryOf(fencing: Fencing, token: number): Protocol<number> {

@@ -31,6 +31,8 @@ interface Piece extends WantedArtifact {
 export interface LoadOptions {
   readonly cache?: ArtifactCache
   readonly above?: readonly Layer[]
+  /** Before each batch of reads, which are minutes for a large base: whoever works under a lease renews it. */
+  readonly beforeRead?: () => Protocol<void>
 }
 
 /** Read and merge the layers of a manifest; null stands for an empty workspace. */
@@ -38,9 +40,10 @@ export function* loadProjection(
   manifest: Manifest | null,
   mode: TombstoneMode,
   settings: ProjectionSettings,
-  { cache, above = [] }: LoadOptions = {},
+  { cache, above = [], beforeRead }: LoadOptions = {},
 ): Protocol<FoldState> {
-  const layers = manifest === null ? [] : yield* readLayers(layersOf(manifest), settings.reads_max, cache)
+  const layers =
+    manifest === null ? [] : yield* readLayers(layersOf(manifest), settings.reads_max, cache, beforeRead)
   const { tenant_secret, terminal_run_days } = settings
   return loadState(
     { tenant_secret, terminal_run_days: mode === 'emit' ? terminal_run_days : null },
@@ -66,12 +69,14 @@ export function* readLayers(
   layers: readonly StoredLayer[],
   reads_max: number,
   cache: ArtifactCache = new Map(),
+  beforeRead?: () => Protocol<void>,
 ): Protocol<Layer[]> {
   const pieces = layers.map(piecesOf)
   const wanted = new Map(pieces.flat().map((piece) => [keyOf(piece), piece]))
   for (const key of cache.keys()) if (!wanted.has(key)) cache.delete(key)
   const missing = [...wanted.values()].filter((piece) => !cache.has(keyOf(piece)))
   for (const batch of batchesOf(missing, reads_max)) {
+    if (beforeRead !== undefined) yield* beforeRead()
     const contents = yield* readArtifacts(batch)
     batch.forEach((piece, index) =>
       cache.set(keyOf(piece), decode(piece, contents[index] ?? new Uint8Array())),

@@ -95,7 +95,7 @@ function* toRecord(path: string, answer: ReadAnswer): Protocol<SeenDocument<Chun
 export function* restore(
   { records }: FinishedChunks,
   fold: FoldSettings,
-  reads_max: number,
+  options: { readonly reads_max: number; readonly beforeRead: () => Protocol<void> },
 ): Protocol<FoldState | null> {
   const replay = replayFold(fold)
   const wanted = records.map(({ layer }) => ({
@@ -104,7 +104,8 @@ export function* restore(
     bytes_max: ARTIFACT_BYTES_MAX,
   }))
   try {
-    for (const batch of batchesOf(wanted, Math.min(reads_max, LAYERS_TOGETHER))) {
+    for (const batch of batchesOf(wanted, Math.min(options.reads_max, LAYERS_TOGETHER))) {
+      yield* options.beforeRead()
       const contents = yield* readArtifacts(batch)
       contents.forEach((bytes, index) => replay.next(decodeLayer(pathOf(batch[index]?.ref ?? ''), bytes)))
     }

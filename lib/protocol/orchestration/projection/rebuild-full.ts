@@ -159,9 +159,13 @@ function* resume(
   fold_settings: FoldSettings,
   kept_max: number,
 ): Protocol<{ readonly finished: FinishedChunks | null; readonly state: FoldState }> {
+  const { session, settings } = it
   const finished = yield* readChunks(it.rebuild_id, kept_max)
   if (finished.records.length === 0) return { finished, state: loadState(fold_settings) }
-  const state = yield* restore(finished, fold_settings, it.settings.reads_max)
+  const state = yield* restore(finished, fold_settings, {
+    reads_max: settings.reads_max,
+    beforeRead: () => keepAlive(session.authority),
+  })
   return state === null ? { finished: null, state: loadState(fold_settings) } : { finished, state }
 }
 

@@ -83,7 +83,10 @@ function partsOf(path: string, bytes: Uint8Array): readonly ArtifactRef[] | null
   if (typeof json !== 'object' || json === null || !('manifests' in json)) return null
   if ('event_paths' in json) throw invalid(path, 'expected either event_paths or manifests, saw both')
   const document = PartsDocument.safeParse(json)
-  if (!document.success) throw invalid(path, `manifests: ${document.error.issues[0]?.code ?? 'invalid'}`)
+  if (!document.success) {
+    const expected = `expected {"manifests": [at most ${REBUILD_PARTS_MAX} paths or references of lists below state/orchestration/rebuilds/]}`
+    throw invalid(path, expected + placeOf(document.error))
+  }
   return document.data.manifests
 }
 
@@ -129,11 +132,20 @@ function addPaths(reader: ListReader, path: string, bytes: Uint8Array): void {
   }
   if (isObject(bytes)) {
     const document = ListDocument.safeParse(parsed(path, bytes))
-    if (!document.success) throw invalid(path, `expected {"event_paths": [strings]}`)
+    if (!document.success) {
+      throw invalid(path, `expected {"event_paths": [strings]}${placeOf(document.error)}`)
+    }
     document.data.event_paths.forEach(add)
   } else {
     for (const line of linesOf(bytes)) add(stringOf(path, line))
   }
+}
+
+/** Where a document is not what was expected: `event_paths[3]`. */
+function placeOf({ issues }: z.ZodError): string {
+  const [member, index] = issues[0]?.path ?? []
+  if (member === undefined) return ''
+  return `, saw something else at ${String(member)}${index === undefined ? '' : `[${String(index)}]`}`
 }
 
 const NEWLINE = 0x0a
@@ -145,12 +157,19 @@ function isObject(bytes: Uint8Array): boolean {
   return bytes.find((byte) => byte > 0x20) !== QUOTE
 }
 
-function* linesOf(bytes: Uint8Array): Generator<Uint8Array> {
-  for (let from = 0; from < bytes.length;) {
+/** One line that is not empty. */
+interface Line {
+  /** From 1, empty lines counted. */
+  readonly number: number
+  readonly bytes: Uint8Array
+}
+
+function* linesOf(bytes: Uint8Array): Generator<Line> {
+  for (let from = 0, number = 1; from < bytes.length; number++) {
     const end = bytes.indexOf(NEWLINE, from)
     const to = end === -1 ? bytes.length : end
     const line = trimmed(bytes.subarray(from, to))
-    if (line.length > 0) yield line
+    if (line.length > 0) yield { number, bytes: line }
     from = to + 1
   }
 }
@@ -166,33 +185,34 @@ function trimmed(line: Uint8Array): Uint8Array {
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** A JSON string; event paths have nothing to escape, and then the text is what stands between the quotes. */
-function stringOf(path: string, line: Uint8Array): string {
+function stringOf(path: string, { number, bytes }: Line): string {
+  const where = `line ${number}: `
   if (
-    line.length >= 2 &&
-    line[0] === QUOTE &&
-    line.at(-1) === QUOTE &&
-    line.indexOf(QUOTE, 1) === line.length - 1
+    bytes.length >= 2 &&
+    bytes[0] === QUOTE &&
+    bytes.at(-1) === QUOTE &&
+    bytes.indexOf(QUOTE, 1) === bytes.length - 1
   ) {
-    if (!line.includes(BACKSLASH)) return decoded(path, line.subarray(1, -1))
+    if (!bytes.includes(BACKSLASH)) return decoded(path, bytes.subarray(1, -1), where)
   }
-  const value = parsed(path, line)
-  if (typeof value !== 'string') throw invalid(path, 'expected one JSON string a line')
+  const value = parsed(path, bytes, where)
+  if (typeof value !== 'string') throw invalid(path, `${where}expected one JSON string a line`)
   return value
 }
 
-function decoded(path: string, bytes: Uint8Array): string {
+function decoded(path: string, bytes: Uint8Array, where: string): string {
   try {
     return UTF8.decode(bytes)
   } catch {
-    throw invalid(path, 'expected UTF-8')
+    throw invalid(path, `${where}expected UTF-8`)
   }
 }
 
-function parsed(path: string, bytes: Uint8Array): JsonValue {
+function parsed(path: string, bytes: Uint8Array, where = ''): JsonValue {
   try {
     return parseJson(bytes)
   } catch (error) {
-    if (error instanceof JsonError) throw invalid(path, error.message)
+    if (error instanceof JsonError) throw invalid(path, where + error.message)
     throw error
   }
 }

@@ -33,7 +33,7 @@ export interface RebuildStanding {
   readonly manifest_id: string | null
   readonly manifest_revision: string | null
   readonly published_at: string | null
-  /** Which object of the projection cannot be read; null when all is well. */
+  /** Which of pointer and manifest cannot be read; null when both can. Artifacts are not looked at. */
   readonly damage: string | null
   /** Finished private chunks of a rebuild from scratch of this list; null when there are none. */
   readonly from_scratch: {

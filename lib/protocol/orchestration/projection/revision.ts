@@ -171,10 +171,14 @@ function* freshManifest(): Protocol<Manifest> {
 }
 
 function* stateOf(session: Session, { manifest }: Head, mode: TombstoneMode): Protocol<FoldState> {
-  const { carried, settings, cache, unwritten } = session
+  const { authority, carried, settings, cache, unwritten } = session
   session.carried = null
   if (carried !== null && carried.revision_ulid === manifest?.revision_ulid) return carried.state
-  return yield* loadProjection(manifest, mode, settings, { cache, above: unwritten })
+  return yield* loadProjection(manifest, mode, settings, {
+    cache,
+    above: unwritten,
+    beforeRead: () => keepAlive(authority),
+  })
 }
 
 function foldEvents(

@@ -143,6 +143,21 @@ describe('http-api.md 5.3: a list that is none', () => {
     })
   })
 
+  test.each([
+    ['{"event_paths":["a",5]}', 'expected {"event_paths": [strings]}, saw something else at event_paths[1]'],
+    ['{"paths":[]}', 'expected {"event_paths": [strings]}, saw something else at event_paths'],
+    [
+      '{"manifests":["a"]}',
+      /^expected {"manifests": \[at most 10000 .* saw something else at manifests\[0\]$/,
+    ],
+    [`"${paths[0]}"\n\n"${paths[1]}",\n`, 'line 3: expected the end of the text, saw "," at offset 65'],
+    [`"${paths[0]}"\n{}\n`, 'line 2: expected one JSON string a line'],
+  ])('%s: the refusal says where', async (text, where) => {
+    const refused = await read(worldWith({ [LIST]: text }))
+    const said = 'detail' in refused ? refused.detail : ''
+    expect(said.replace(`failed to parse ledger rebuild manifest at ${LIST}: `, '')).toMatch(where)
+  })
+
   test('not UTF-8', async () => {
     const world = projectionWorld()
     world.store.seed(world.prefix + LIST, new Uint8Array([0x22, 0xff, 0x22]))
