@@ -1,6 +1,6 @@
 /** What a protocol operation needs from its process, made of web-standard APIs that every runtime has. */
 import { ulid } from 'ulid'
-import type { Note } from '../lib/protocol/effects.ts'
+import type { Nesting, Note } from '../lib/protocol/effects.ts'
 import type { TableResolver } from '../lib/protocol/delta/resolve.ts'
 import type { Environment } from '../lib/protocol/run.ts'
 import { StoreError, type Store } from '../lib/store/types.ts'
@@ -36,15 +36,18 @@ export function createEnvironment({ store, resolver, note, overrides }: Environm
 }
 
 /**
- * Rows of a stored Parquet object, for maintenance, which has looked at what the file promises before (S20); one that does not
- * decode is a corrupt object, not a bug. The reader is loaded when there is something to read.
+ * Rows of a stored Parquet object; one that does not decode is a corrupt object, not a bug. The readers are loaded when there
+ * is something to read: most deployments never have, and every start of a worker would pay for them.
  */
 async function readParquet(
   bytes: Uint8Array,
   columns: readonly string[],
+  nesting: Nesting,
 ): Promise<readonly Readonly<Record<string, unknown>>[]> {
+  const { flatRows } = await import('../lib/protocol/orchestration/projection/parquet-rows.ts')
   const { parquetReadObjects } = await import('hyparquet')
   try {
+    if (nesting === 'flat') return flatRows(bytes, columns)
     return await parquetReadObjects({ file: bytes.slice().buffer, columns: [...columns] })
   } catch (cause) {
     throw new StoreError('corrupt', 'tables.parquet', 'the Parquet object does not decode', { cause })

@@ -67,7 +67,14 @@ export interface ParquetRowsOp {
   readonly kind: 'parquet_rows'
   readonly bytes: Uint8Array
   readonly columns: readonly string[]
+  readonly nesting: Nesting
 }
+
+/**
+ * `flat`: plain columns of any file, read within the bounds of S20. `nested`: structs, lists and maps of a file whose pages
+ * were walked before, because the reader of these takes a file at its word.
+ */
+export type Nesting = 'flat' | 'nested'
 
 /** Something an operator wants to know; never changes the outcome. */
 export interface NoteOp {
@@ -318,8 +325,9 @@ export function* sha256(bytes: Uint8Array): Protocol<string> {
 export function* parquetRows(
   bytes: Uint8Array,
   columns: readonly string[],
+  nesting: Nesting,
 ): Protocol<readonly Readonly<Record<string, unknown>>[]> {
-  const answer = yield* perform({ kind: 'parquet_rows', bytes, columns })
+  const answer = yield* perform({ kind: 'parquet_rows', bytes, columns, nesting })
   if (answer.outcome === 'failed') throw answer.error
   return answer.rows
 }

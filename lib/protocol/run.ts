@@ -3,7 +3,7 @@
  * `lib/protocol` that waits for anything (decisions.md, Sans-IO protocol).
  */
 import { StoreError, type Store } from '../store/types.ts'
-import type { Answer, Note, Op, Protocol, ReadFailed } from './effects.ts'
+import type { Answer, Nesting, Note, Op, Protocol, ReadFailed } from './effects.ts'
 import type { TableResolver } from './delta/resolve.ts'
 import type { MaintenanceOp } from './maintenance/effects.ts'
 
@@ -26,6 +26,7 @@ export interface Environment {
   parquetRows(
     bytes: Uint8Array,
     columns: readonly string[],
+    nesting: Nesting,
   ): Promise<readonly Readonly<Record<string, unknown>>[]>
   note(note: Note): void
 }
@@ -84,7 +85,10 @@ export async function performOp(op: Op, env: Environment): Promise<Answer> {
     case 'sha256':
       return env.sha256(op.bytes)
     case 'parquet_rows':
-      return failing(async () => ({ outcome: 'ok', rows: await env.parquetRows(op.bytes, op.columns) }))
+      return failing(async () => ({
+        outcome: 'ok',
+        rows: await env.parquetRows(op.bytes, op.columns, op.nesting),
+      }))
     case 'note':
       env.note(op.note)
       return undefined

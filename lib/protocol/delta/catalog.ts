@@ -4,11 +4,8 @@
  */
 import * as z from 'zod'
 import { StoreError, type GetResult, type StoredObject } from '../../store/types.ts'
-import { get, sha256, type Protocol } from '../effects.ts'
+import { get, parquetRows, sha256, type Protocol } from '../effects.ts'
 import { parseJson } from '../json.ts'
-import { ParquetError } from '../orchestration/projection/parquet-error.ts'
-import type { ReadCell } from '../orchestration/projection/parquet-pages.ts'
-import { openParquet, readGroups } from '../orchestration/projection/parquet-reader.ts'
 import { CATALOG_POINTER_PATH, isValidKey } from '../paths.ts'
 import { StoredObjectError } from '../stored-error.ts'
 import { CATALOG_MANIFEST_BYTES_MAX, CATALOG_TABLES_BYTES_MAX, POINTER_BYTES_MAX } from './limits.ts'
@@ -56,7 +53,7 @@ export function* readCatalogTable(pointer: StoredObject, table_id: string): Prot
   if (expected !== undefined && expected !== (yield* sha256(tables.bytes))) {
     throw corrupt(path, 'SHA-256 differs from the manifest', 'catalog_tables')
   }
-  return findRow(path, tables.bytes, table_id)
+  return yield* findRow(path, tables.bytes, table_id)
 }
 
 /** The pointer, or `not_found` where there is no catalog. */
@@ -78,36 +75,24 @@ function asCorrupt(error: unknown, path: string, object_class: string): unknown 
   return is_corrupt ? corrupt(path, error.code, object_class) : error
 }
 
-function findRow(path: string, bytes: Uint8Array, table_id: string): CatalogTable | null {
-  const row = rowOf(path, bytes, table_id)
-  if (row === null) return null
-  const { location, format } = row
+function* findRow(path: string, bytes: Uint8Array, table_id: string): Protocol<CatalogTable | null> {
+  const row = (yield* rowsOf(path, bytes)).find(({ id }) => id === table_id)
+  if (row === undefined) return null
+  const { location = null, format = null } = row
   if (!isText(location) || !isText(format))
     throw corrupt(path, 'location or format is not text', 'catalog_tables')
   return { location, format }
 }
 
-/** A file of a few bytes can promise any number of rows: read with the bounds of the projection's reader (S20). */
-function rowOf(
-  path: string,
-  bytes: Uint8Array,
-  table_id: string,
-): { readonly location: ReadCell; readonly format: ReadCell } | null {
+function* rowsOf(path: string, bytes: Uint8Array): Protocol<readonly Readonly<Record<string, unknown>>[]> {
   try {
-    const file = openParquet(bytes)
-    const names = ['id', 'location', 'format'].filter((name) => file.columns.has(name))
-    for (const { cells } of readGroups(file, names)) {
-      const at = cells.get('id')?.indexOf(table_id) ?? -1
-      const cellAt = (name: string): ReadCell => cells.get(name)?.[at] ?? null
-      if (at !== -1) return { location: cellAt('location'), format: cellAt('format') }
-    }
-    return null
+    return yield* parquetRows(bytes, ['id', 'location', 'format'], 'flat')
   } catch (error) {
-    throw error instanceof ParquetError ? corrupt(path, error.message, 'catalog_tables') : error
+    throw asCorrupt(error, path, 'catalog_tables')
   }
 }
 
-function isText(value: ReadCell): value is string | null {
+function isText(value: unknown): value is string | null {
   return value === null || typeof value === 'string'
 }
 

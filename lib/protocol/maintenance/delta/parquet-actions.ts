@@ -73,7 +73,7 @@ export function* readParquetActions(
   columns: readonly string[],
 ): Maintenance<readonly JsonObject[] | null> {
   try {
-    const rows = yield* parquetRows(bytes, columns)
+    const rows = yield* parquetRows(bytes, columns, 'nested')
     return rows.map((row) => {
       const value = jsonOf(row)
       return isJsonObject(value) ? value : {}
