@@ -37,6 +37,11 @@ const MARKS: Record<GateResult['verdict'], string> = {
 const LONGEST_ID = 'rebuild-stale-watermark'.length
 
 async function main({ bucket: text, url, tenant, json = false }: Options): Promise<number> {
+  // Whoever names both does not know which store was proven; the variable of the service may stand beside --url.
+  if (url !== undefined && program.getOptionValueSource('bucket') === 'cli')
+    return couldNotRun('expected either --bucket or --url')
+  if (url !== undefined && tenant !== undefined)
+    return couldNotRun('--tenant: only with --bucket; a service proves it for its own tenant')
   const stopped = new AbortController()
   process.once('SIGINT', () => stopped.abort())
   process.once('SIGTERM', () => stopped.abort())
@@ -47,8 +52,14 @@ async function main({ bucket: text, url, tenant, json = false }: Options): Promi
     process.stdout.write(json ? `${JSON.stringify(report)}\n` : closing(report))
     return EXIT[report.conclusion]
   } catch (error) {
-    return couldNotRun(error instanceof Error ? error.message : String(error))
+    return couldNotRun(reasonOf(error))
   }
+}
+
+/** What went wrong, with the cause: `fetch failed` alone does not say that nobody listens there. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message
 }
 
 /** The report of this process over a bucket, or why there is none. */

@@ -91,7 +91,10 @@ async function report(
   if (json) {
     const conclusion = code === 0 ? 'clean' : 'findings'
     process.stdout.write(`${JSON.stringify({ conclusion, tables, findings, recovered })}\n`)
-  } else process.stdout.write(reportText(findings, `clean: ${tables} tables, the projection and its lock.`))
+  } else {
+    const looked_at = tables === 1 ? '1 table' : `${tables} tables`
+    process.stdout.write(reportText(findings, `clean: ${looked_at}, the projection and its lock.`))
+  }
   return code
 }
 

@@ -144,6 +144,7 @@ const program = new Command('reconcile')
   .option('--staged-days <n>', 'with --repair: also delete staged payloads that are older')
   .option('--rebuild-days <n>', 'with --repair: also delete lists and chunks of rebuilds that are older')
   .option('--json', 'print the result as one JSON object')
+  .addHelpText('after', '\nExit code: 0 clean, 1 findings, 2 could not look (or could not repair).')
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : COULD_NOT_LOOK))
   .parse()
 

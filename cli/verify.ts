@@ -177,6 +177,7 @@ const program = new Command('verify')
   .option('--location <path>', 'where the table lies, instead of asking the catalog')
   .option('--deep', 'also look at the files that the table refers to')
   .option('--json', 'print the result as one JSON object')
+  .addHelpText('after', '\nExit code: 0 clean, 1 findings, 2 could not look.')
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : COULD_NOT_LOOK))
   .parse()
 

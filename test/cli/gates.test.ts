@@ -131,7 +131,12 @@ test.concurrent.each([
   { args: ['--bucket', 'ftp://x'], says: '--bucket: expected file:DIR, memory:, gs://BUCKET, s3://BUCKET' },
   { args: ['--bucket', 'file:/nonexistent/tidemark'], says: 'there is no folder /nonexistent/tidemark' },
   { args: ['--url', 'nowhere'], says: '--url: expected http://… or https://…, got "nowhere"' },
-  { args: ['--url', 'http://127.0.0.1:9'], says: 'gates: ' },
+  { args: ['--url', 'http://127.0.0.1:9'], says: 'gates: fetch failed: ' },
+  {
+    args: ['--url', 'http://127.0.0.1:9', '--bucket', 'memory:'],
+    says: 'gates: expected either --bucket or --url',
+  },
+  { args: ['--url', 'http://127.0.0.1:9', '--tenant', 'acme'], says: '--tenant: only with --bucket' },
   { args: ['--bucket', 'memory:', '--tenant', 'Acme'], says: '--tenant: expected only a-z, 0-9, _ and -' },
 ])('$args cannot be run, exit 2', { timeout: SLOW_MS }, async ({ args, says }) => {
   const { code, stderr } = await gates(args)

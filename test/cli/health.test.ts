@@ -51,7 +51,7 @@ errors: 0, warnings: 1, facts: 0
   })
   expect(await health()).toMatchObject({
     code: 0,
-    stdout: 'clean: 1 tables, the projection and its lock.\n',
+    stdout: 'clean: 1 table, the projection and its lock.\n',
   })
   expect(Object.keys(await readBucket(store)).filter((key) => key.includes('/locks/'))).toEqual([])
 })
