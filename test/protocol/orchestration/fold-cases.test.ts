@@ -11,11 +11,22 @@ import {
   noDeadlines,
   takeDeadline,
 } from '../../../lib/protocol/orchestration/fold/deadlines.ts'
+import { expireRunLater } from '../../../lib/protocol/orchestration/fold/expiry.ts'
 import { fold } from '../../../lib/protocol/orchestration/fold/fold.ts'
-import { allRows, loadState, replayFold, takeDelta } from '../../../lib/protocol/orchestration/fold/layers.ts'
+import { downstreamOf, upstreamOf } from '../../../lib/protocol/orchestration/fold/graph.ts'
+import {
+  allRows,
+  loadState,
+  replayFold,
+  takeDelta,
+  wholeLayer,
+} from '../../../lib/protocol/orchestration/fold/layers.ts'
 import type { Layer } from '../../../lib/protocol/orchestration/fold/layers.ts'
+import { joinKey, put } from '../../../lib/protocol/orchestration/fold/rows.ts'
+import type { Slot } from '../../../lib/protocol/orchestration/fold/rows.ts'
+import type { FoldState } from '../../../lib/protocol/orchestration/fold/state.ts'
 import type { BackfillRow } from '../../../lib/protocol/orchestration/tables/backfills.ts'
-import type { DependencyRow, TaskRow } from '../../../lib/protocol/orchestration/tables/runs.ts'
+import type { DependencyRow, RunRow, TaskRow } from '../../../lib/protocol/orchestration/tables/runs.ts'
 import { BACKFILL_STATES } from '../../../lib/protocol/orchestration/tables/values.ts'
 import { ulidAt } from '../../support/fold-histories.ts'
 import { EMIT, folded, SECRET, UNDERSTAND } from '../../support/fold-laws.ts'
@@ -46,6 +57,11 @@ function event(at: number, data: NewEvent['data'], given: Given = {}): LedgerEve
     data,
     idempotency_key: given.key ?? `key-${at}`,
   })
+}
+
+/** An event of a kind that nobody knows: it only moves time on. */
+function unknown(at: number, given: Given = {}): LedgerEvent {
+  return { ...event(at, cancelOf('none'), given), data: { type: 'unknown' } }
 }
 
 function plan(
@@ -115,6 +131,49 @@ function heartbeat(run_id: string, task_key: string): Payload<'task_heartbeat'> 
     heartbeat_at: null,
     progress_pct: null,
     message: null,
+  }
+}
+
+function timer(timer_id: string, run_id: string | null): Payload<'timer_requested'> {
+  return {
+    type: 'timer_requested',
+    timer_id,
+    timer_type: 'sla_check',
+    run_id,
+    task_key: null,
+    attempt: null,
+    fire_at: 0n,
+  }
+}
+
+function cancelOf(run_id: string): Payload<'run_cancel_requested'> {
+  return { type: 'run_cancel_requested', run_id, reason: null, requested_by: 'u' }
+}
+
+function request(fingerprint: string): Payload<'run_requested'> {
+  return {
+    type: 'run_requested',
+    run_key: 'k',
+    request_fingerprint: fingerprint,
+    asset_selection: [],
+    partition_selection: null,
+    trigger_source_ref: { type: 'manual', user_id: 'u', request_id: 'q' },
+    labels: new Map(),
+    code_version: null,
+  }
+}
+
+function evaluation(): Payload<'sensor_evaluated'> {
+  return {
+    type: 'sensor_evaluated',
+    sensor_id: 's',
+    eval_id: 'e',
+    cursor_before: null,
+    cursor_after: null,
+    expected_state_version: null,
+    trigger_source: { source: 'push', message_id: 'm' },
+    run_requests: [],
+    status: { status: 'no_new_data' },
   }
 }
 
@@ -273,6 +332,37 @@ describe('the catalog', () => {
     for (const name of ['catalog_run_index', 'tasks', 'runs', 'dep_satisfaction'] as const)
       expect(allRows(state, name)).toEqual(allRows(fresh, name))
   })
+
+  test.each([
+    { versions: [25, 10, 8, 6, 12], own: 11 },
+    { versions: [25, 10, 8, 6, 9], own: 8 },
+  ])('fold.md 4.3: a task notices the last version of its run that is above its own', ({ versions, own }) => {
+    const idOf = (version: number): string => ulidAt(START_MS + 90_000, version)
+    const keys = versions.map((_, at) => `t${at}`)
+    expectModel([
+      event(1, trigger('r')),
+      event(2, plan('r', [...keys, 'own'])),
+      ...keys.map((key, at) => event(3 + at, start('r', key))),
+      event(20, start('r', 'own')),
+      event(21, heartbeat('r', 'own'), { id: idOf(own) }),
+      ...versions.map((version, at) => event(30 + at, finish('r', `t${at}`), { id: idOf(version) })),
+    ])
+  })
+
+  test('fold.md 4.3: rows of a run that came back have its times, whatever its ids', () => {
+    const state = loadState(EMIT)
+    for (const each of [event(1, trigger('r')), event(2, plan('r', ['a']))]) fold(state, each)
+    takeDelta(state)
+    for (const each of [event(3, start('r', 'a')), event(4, finish('r', 'a'))]) fold(state, each)
+    fold(state, unknown(10 * 86_400))
+    expect(state.rows.runs.size).toBe(0)
+    const id = idAt(4)
+    fold(state, event(20, trigger('r'), { id }))
+    fold(state, event(21, plan('r', ['a']), { id }))
+    expect(allRows(state, 'catalog_run_index').map((row) => row.updated_at)).toEqual([
+      fromMs(START_MS + 21_000),
+    ])
+  })
 })
 
 describe('completions', () => {
@@ -399,6 +489,14 @@ describe('dispatches', () => {
       expect([task?.state, task?.attempt, task?.attempt_id]).toEqual(['DISPATCHED', 2, 'a1'])
     }
   })
+
+  test('fold.md 5.9: an empty attempt id is filled, and a queue that was chosen stays', () => {
+    expectModel([
+      event(1, plan('r', ['a'])),
+      event(2, { ...request(1), attempt_id: '' }),
+      event(3, { ...request(1), worker_queue: 'other' }),
+    ])
+  })
 })
 
 describe('memory', () => {
@@ -407,6 +505,20 @@ describe('memory', () => {
     for (let at = 1; at < 100; at += 1) expect(fold(state, event(at, heartbeat('r', 'a')))).toBe('no_effect')
     expect(state.rows.idempotency_keys.ungrouped.size).toBe(0)
     expect(takeDelta(state)).toEqual({ rows: {}, deletions: {} })
+  })
+
+  test('fold.md 10.4: what expired leaves no slot, no group and no index behind', () => {
+    const first = loadState(EMIT)
+    const ended = [trigger('r'), plan('r', ['a'], ['ghost']), timer('t', 'r'), cancelOf('r')]
+    for (const [at, data] of ended.entries()) fold(first, event(at, data))
+    fold(first, event(5, timer('free', null)))
+    const state = loadState(EMIT, [takeDelta(first)])
+    fold(state, unknown(100 * 86_400))
+    takeDelta(state)
+    const { tasks, runs, timers, dep_satisfaction } = state.rows
+    expect([[...tasks.groups.keys()], [...dep_satisfaction.groups.keys()]]).toEqual([[''], ['']])
+    expect([[...runs.ungrouped.keys()], [...timers.ungrouped.keys()]]).toEqual([[], ['free']])
+    expect([...(timers.index?.slots.keys() ?? [])]).toEqual([])
   })
 })
 
@@ -424,17 +536,6 @@ describe('retention', () => {
     )
   })
 
-  const request = (fingerprint: string): Payload<'run_requested'> => ({
-    type: 'run_requested',
-    run_key: 'k',
-    request_fingerprint: fingerprint,
-    asset_selection: [],
-    partition_selection: null,
-    trigger_source_ref: { type: 'manual', user_id: 'u', request_id: 'q' },
-    labels: new Map(),
-    code_version: null,
-  })
-
   test('fold.md 10.4: with a run go its timers, dispatches, run keys and their conflicts, and nothing else', () => {
     const before = [
       event(1, request('f1')),
@@ -443,16 +544,6 @@ describe('retention', () => {
     ]
     const [known] = allRows(folded(before, EMIT), 'run_key_index').filter((row) => row.run_key === 'k')
     const run_id = known?.run_id ?? ''
-    const timer = (timer_id: string, of: string | null) =>
-      ({
-        type: 'timer_requested',
-        timer_id,
-        timer_type: 'sla_check',
-        run_id: of,
-        task_key: null,
-        attempt: null,
-        fire_at: 0n,
-      }) as const
     const dispatch = (of: string) =>
       ({
         type: 'dispatch_requested',
@@ -543,6 +634,106 @@ describe('retention', () => {
       expect([...state.rows.tasks.groups.keys()]).toEqual([''])
     }
   })
+
+  const days = (count: number): number => count * 86_400
+  const tick = (state: FoldState, ms: number): void => {
+    fold(state, unknown(0, { id: ulidAt(ms, 0), key: `late-${ms}` }))
+  }
+
+  test('fold.md 10.4: one day is a number of days', () => {
+    const state = folded([event(0, trigger('r')), event(1, cancelOf('r'))], { ...EMIT, terminal_run_days: 1 })
+    tick(state, START_MS + 1000 + DAY_MS)
+    expect(allRows(state, 'runs')).toHaveLength(1)
+    tick(state, START_MS + 1001 + DAY_MS)
+    expect(allRows(state, 'runs')).toEqual([])
+  })
+
+  test('fold.md 10.4: a cutoff that no instant is expires nothing', () => {
+    const min_ms = -8_334_601_228_800_000
+    const [row] = allRows(folded([event(0, trigger('r')), event(1, cancelOf('r'))]), 'runs')
+    const ancient = { ...row, row_version: 'x', completed_at: fromMs(min_ms - 1000) }
+    const left = (now_ms: number, terminal_run_days: number): number => {
+      const state = loadState({ ...EMIT, terminal_run_days }, [
+        { rows: { runs: [ancient as RunRow] }, deletions: {} },
+      ])
+      tick(state, now_ms)
+      return allRows(state, 'runs').length
+    }
+    const cutoff_days = -min_ms / DAY_MS
+    expect([left(0, cutoff_days), left(DAY_MS - 1, cutoff_days + 1)]).toEqual([0, 1])
+  })
+
+  test('fold.md 10.4: an evaluation that was made again is as old as the last time', () => {
+    const state = folded([event(0, evaluation()), event(days(1), evaluation())], EMIT)
+    tick(state, START_MS + 31 * DAY_MS)
+    expect(allRows(state, 'sensor_evals')).toHaveLength(1)
+    tick(state, START_MS + 31 * DAY_MS + 1)
+    expect(allRows(state, 'sensor_evals')).toEqual([])
+  })
+
+  test('fold.md 10.4: what is due is looked at again: a run that is open, later written or gone', () => {
+    const state = folded([event(0, trigger('r')), event(1, cancelOf('r'))], EMIT)
+    const [run] = allRows(state, 'runs')
+    if (run === undefined) throw new Error('expected a run')
+    const terminal = (run_id: string): RunRow => ({ ...run, run_id, row_version: idAt(2) })
+    const put_before = (row: RunRow): Slot<RunRow> => {
+      const slot = put(state.rows.runs, row)
+      expireRunLater(state.retention, slot)
+      return slot
+    }
+    for (const run_id of ['open', 'later', 'edge', 'twice'])
+      expireRunLater(state.retention, put_before(terminal(run_id)))
+    put(state.rows.runs, { ...terminal('open'), state: 'RUNNING' })
+    put(state.rows.runs, { ...terminal('later'), row_version: idAt(days(4)) })
+    put(state.rows.runs, { ...terminal('edge'), row_version: idAt(days(1)) })
+    tick(state, START_MS + 6 * DAY_MS)
+    expect(allRows(state, 'runs').map((row) => row.run_id)).toEqual(['edge', 'later', 'open'])
+  })
+
+  test('fold.md 10.4: a run that comes back has the edges of its new plan only', () => {
+    const first = [event(1, trigger('r')), event(2, plan('r', ['a', 'b'], ['up'])), event(3, cancelOf('r'))]
+    const state = loadState(EMIT, [takeDelta(folded(first, EMIT))])
+    tick(state, START_MS + 10 * DAY_MS)
+    for (const each of [event(20, trigger('r')), event(21, plan('r', ['a', 'c'], ['up']))]) fold(state, each)
+    expect(downstreamOf(state, 'r', 'up').map((edge) => edge.downstream_task_key)).toEqual(['c', 'a'])
+    expect(upstreamOf(state, 'r', 'a').map((edge) => edge.upstream_task_key)).toEqual(['up'])
+    expect(upstreamOf(state, 'r', 'b')).toEqual([])
+  })
+
+  test('fold.md 2: a run or a task that nobody named has no edges', () => {
+    const state = folded([event(1, plan('r', ['a']))])
+    for (const [run_id, key] of [
+      ['none', 'a'],
+      ['r', 'none'],
+    ] as const)
+      expect([downstreamOf(state, run_id, key), upstreamOf(state, run_id, key)]).toEqual([[], []])
+  })
+
+  test('fold.md 10.4: a timer goes with the run that it is of now', () => {
+    const state = folded(
+      [event(1, trigger('r')), event(2, timer('t1', 'r')), event(3, timer('t2', 'r'))],
+      EMIT,
+    )
+    const [moved] = allRows(state, 'timers')
+    if (moved === undefined) throw new Error('expected a timer')
+    put(state.rows.timers, { ...moved, run_id: 'other' })
+    fold(state, event(4, cancelOf('r')))
+    tick(state, START_MS + 10 * DAY_MS)
+    expect(allRows(state, 'timers').map((row) => row.timer_id)).toEqual(['t1'])
+  })
+
+  test('P20: the key of an expired event, refused once and then taken, is in the delta once', () => {
+    const first = [event(1, trigger('r'), { key: 'again' })]
+    const state = loadState(EMIT, [takeDelta(folded(first, EMIT))])
+    const late = days(40)
+    expect(fold(state, unknown(late, { key: 'again' }))).toBe('no_effect')
+    expect(fold(state, event(late + 1, trigger('r2'), { key: 'again' }))).toBe('applied')
+    const { rows, deletions } = takeDelta(state)
+    expect([rows.idempotency_keys?.map((row) => row.idempotency_key), deletions.idempotency_keys]).toEqual([
+      ['again'],
+      undefined,
+    ])
+  })
 })
 
 describe('layers', () => {
@@ -569,5 +760,249 @@ describe('layers', () => {
     for (const each of next) expect(fold(replayed, each)).toBe(fold(state, each))
     expect(takeDelta(replayed)).toEqual(takeDelta(state))
     expect(textOfState(replayed)).toBe(textOfState(state))
+  })
+
+  test('P8: pieces of a fold that deleted, replayed, come to what is left, and to its frontier', () => {
+    const events = [event(1, trigger('r')), event(2, cancelOf('r')), event(10 * 86_400, trigger('late'))]
+    const replay = replayFold(EMIT)
+    const state = loadState(EMIT)
+    for (const each of events) {
+      fold(state, each)
+      replay.next(takeDelta(state))
+    }
+    const replayed = replay.end(state.retention?.frontier_ms ?? null)
+    expect(textOfState(replayed)).toBe(textOfState(state))
+    expect(replayed.retention?.frontier_ms).toBe(START_MS + 10 * DAY_MS)
+    expect(replayFold(UNDERSTAND).end(null).retention).toBeNull()
+  })
+
+  test('Q7: the whole of a state is one layer that comes to the same state', () => {
+    const state = folded([event(1, trigger('r')), event(2, plan('r', ['a', 'b']))])
+    expect(textOfState(loadState(UNDERSTAND, [wholeLayer(state)]))).toBe(textOfState(state))
+  })
+
+  test('projections.md 4: of one key in one file the last row counts, whatever its version', () => {
+    const [row] = allRows(folded([event(1, trigger('r'))]), 'runs')
+    if (row === undefined) throw new Error('expected a run')
+    const runs = [row, { ...row, row_version: '', plan_id: 'last' }]
+    expect(allRows(loadState(UNDERSTAND, [{ rows: { runs }, deletions: {} }]), 'runs')).toEqual(runs.slice(1))
+  })
+
+  test('manifests.md 9: a deletion of what is not there changes nothing', () => {
+    const state = folded([event(1, trigger('r'))])
+    const layers = [takeDelta(state), { rows: {}, deletions: { runs: [['none']] } }]
+    expect(textOfState(loadState(UNDERSTAND, layers))).toBe(textOfState(state))
+  })
+
+  test('manifests.md 9: which of two layers wins, by table', () => {
+    const merged = (...rows: readonly Layer['rows'][]): FoldState =>
+      loadState(
+        UNDERSTAND,
+        rows.map((each) => ({ rows: each, deletions: {} })),
+      )
+    const [b] = allRows(folded([event(1, backfill(1))]), 'backfills')
+    const requests = [event(1, request('f1')), event(2, request('f2'))]
+    const [key] = allRows(folded(requests), 'run_key_index')
+    const [conflict] = allRows(folded(requests), 'run_key_conflicts')
+    if (b === undefined || key === undefined || conflict === undefined)
+      throw new Error('expected a row of each')
+    const wins = (
+      [old_state, old_version]: readonly [number, string],
+      [state_version, row_version]: readonly [number, string],
+    ): boolean => {
+      const before = { ...b, state_version: old_state, row_version: old_version, code_version: 'before' }
+      const after = { ...b, state_version, row_version, code_version: 'after' }
+      const [row] = allRows(merged({ backfills: [before] }, { backfills: [after] }), 'backfills')
+      return row?.code_version === 'after'
+    }
+    expect([wins([2, 'v1'], [1, 'v9']), wins([1, 'v9'], [2, 'v1'])]).toEqual([false, true])
+    expect([wins([1, 'v1'], [1, 'v1']), wins([1, 'v2'], [1, 'v1']), wins([1, 'v1'], [1, 'v2'])]).toEqual([
+      true,
+      false,
+      true,
+    ])
+    const keyOf = (row_version: string): string | undefined => {
+      const before = { ...key, row_version: 'v2', run_id: 'before' }
+      const state = merged(
+        { run_key_index: [before] },
+        { run_key_index: [{ ...key, row_version, run_id: 'after' }] },
+      )
+      return allRows(state, 'run_key_index')[0]?.run_id
+    }
+    expect([keyOf('v1'), keyOf('v2'), keyOf('v3')]).toEqual(['before', 'before', 'after'])
+    const other = { ...conflict, existing_fingerprint: 'other' }
+    const conflicts = merged({ run_key_conflicts: [conflict] }, { run_key_conflicts: [other] })
+    expect(allRows(conflicts, 'run_key_conflicts')).toEqual([conflict])
+  })
+
+  const map = (given: Readonly<Record<string, string>>): ReadonlyMap<string, string> =>
+    new Map(Object.entries(given))
+
+  test.each([
+    { from: { a: '1' }, to: { a: '2' } },
+    { from: { a: '1' }, to: { b: '1' } },
+    { from: { a: '1' }, to: { a: '1', b: '2' } },
+    { from: { a: '1', b: '2' }, to: { a: '1' } },
+  ])('Q7: a delta has the rows that differ, and none that is what it was', ({ from, to }) => {
+    const [row] = allRows(folded([event(1, { ...trigger('r'), labels: map(from) })]), 'runs')
+    if (row === undefined) throw new Error('expected a run')
+    const state = loadState(UNDERSTAND, [{ rows: { runs: [row] }, deletions: {} }])
+    const changed = { ...row, labels: map(to) }
+    put(state.rows.runs, changed)
+    put(state.rows.runs, { ...row, labels: map(from) })
+    expect(takeDelta(state)).toEqual({ rows: {}, deletions: {} })
+    put(state.rows.runs, changed)
+    expect(takeDelta(state)).toEqual({ rows: { runs: [changed] }, deletions: {} })
+    put(state.rows.runs, { ...changed, plan_id: 'q' })
+    expect(takeDelta(state).rows.runs).toHaveLength(1)
+  })
+
+  test('fold.md 2: keys of several parts are told apart, however they are joined', () => {
+    const keys = [
+      ['a', 'bc'],
+      ['ab', 'c'],
+      ['a', 'b', 'cd'],
+      ['a', 'bc', 'd'],
+    ].map(joinKey)
+    expect(new Set(keys).size).toBe(4)
+  })
+})
+
+describe('partitions', () => {
+  const at_partition = { asset_key: 'asset', partition_key: 'p' } as const
+  const begun = [event(1, plan('r', ['a', 'b'])), event(2, start('r', 'a')), event(3, start('r', 'b'))]
+
+  test('fold.md 4.11: of two attempts with one event id the later one counts', () => {
+    const failed = { ...finish('r', 'b'), ...at_partition, outcome: 'failed' } as const
+    const events = [
+      ...begun,
+      event(4, { ...finish('r', 'a'), ...at_partition }),
+      event(5, failed, { id: idAt(4) }),
+    ]
+    expectModel(events)
+    expect(allRows(folded(events), 'partition_status').map((row) => row.last_attempt_outcome)).toEqual([
+      'FAILED',
+    ])
+  })
+
+  test('fold.md 4.11: a success makes a partition fresh, a failure does not', () => {
+    const first = folded([...begun, event(4, { ...finish('r', 'a'), ...at_partition })])
+    const stale = { stale_since: 5n, stale_reason_code: 'old' } as const
+    const [row] = allRows(first, 'partition_status')
+    if (row === undefined) throw new Error('expected a partition')
+    for (const outcome of ['succeeded', 'failed'] as const) {
+      const layers = [
+        wholeLayer(first),
+        { rows: { partition_status: [{ ...row, ...stale }] }, deletions: {} },
+      ]
+      const state = loadState(UNDERSTAND, layers)
+      fold(state, event(5, { ...finish('r', 'b'), ...at_partition, outcome }))
+      const [{ stale_since, stale_reason_code } = row] = allRows(state, 'partition_status')
+      const fresh = { stale_since: null, stale_reason_code: null }
+      expect({ stale_since, stale_reason_code }).toEqual(outcome === 'failed' ? stale : fresh)
+    }
+  })
+})
+
+describe('runs', () => {
+  test('fold.md 5.1: a run ends with its last task, before 1970 too, even when a task does not say when', () => {
+    const [row] = allRows(folded([event(1, plan('r', ['a']))]), 'tasks')
+    if (row === undefined) throw new Error('expected a task')
+    for (const times of [
+      [-5n, null],
+      [null, -5n],
+      [-9n, -5n],
+      [-5n, -9n],
+    ]) {
+      const tasks = times.map((completed_at, at): TaskRow => ({
+        ...row,
+        task_key: `t${at}`,
+        state: 'SUCCEEDED',
+        completed_at,
+      }))
+      const state = loadState(UNDERSTAND, [{ rows: { tasks }, deletions: {} }])
+      fold(state, event(2, trigger('r')))
+      expect(allRows(state, 'runs').map((run) => run.completed_at)).toEqual([-5n])
+    }
+  })
+})
+
+describe('schedules, sensors and timers', () => {
+  const definition: Payload<'schedule_definition_upserted'> = {
+    type: 'schedule_definition_upserted',
+    schedule_id: 's',
+    cron_expression: '* * * * *',
+    timezone: 'UTC',
+    catchup_window_minutes: 0,
+    asset_selection: [],
+    code_version: null,
+    max_catchup_ticks: 1,
+    enabled: true,
+  }
+  const ticked: Payload<'schedule_ticked'> = {
+    type: 'schedule_ticked',
+    schedule_id: 's',
+    scheduled_for: 0n,
+    tick_id: 'tick',
+    definition_version: 'v',
+    asset_selection: [],
+    partition_selection: null,
+    status: { status: 'skipped', reason: 'r' },
+    run_key: null,
+    request_fingerprint: null,
+  }
+
+  test.each([definition, ticked, evaluation()])(
+    'fold.md 5.14-5.16: an event of the same id as the row counts for nothing',
+    (data) => {
+      const state = folded([event(1, data)])
+      expect(fold(state, event(2, data, { id: idAt(1) }))).toBe('no_effect')
+    },
+  )
+
+  test('fold.md 5.11: a request that says nothing new has no effect, of a retry too', () => {
+    for (const data of [
+      timer('t', 'r'),
+      { ...timer('t', null), timer_type: 'retry' } as const,
+      { ...timer('t', 'r'), timer_type: 'retry', task_key: 'a', attempt: 1 } as const,
+    ]) {
+      const state = folded([event(1, plan('r', ['a'])), event(2, data)])
+      expect(fold(state, event(3, data))).toBe('no_effect')
+    }
+  })
+
+  test('fold.md 5.11: a request that is known moves the deadline of a task that waits by now', () => {
+    const retry = { ...timer('t', 'r'), timer_type: 'retry', task_key: 'a', attempt: 1 } as const
+    const failed = { ...finish('r', 'a'), outcome: 'failed' } as const
+    const dispatched = {
+      type: 'dispatch_requested',
+      ...attemptOf('r', 'a'),
+      worker_queue: 'q',
+      dispatch_id: 'd',
+    } as const
+    const state = folded([
+      event(1, plan('r', ['a'])),
+      event(2, dispatched),
+      event(3, retry),
+      event(4, start('r', 'a')),
+      event(5, failed),
+    ])
+    expect(allRows(state, 'tasks').map((row) => row.state)).toEqual(['RETRY_WAIT'])
+    expect(fold(state, event(6, retry))).toBe('applied')
+    expect(allRows(state, 'tasks').map((row) => row.retry_not_before)).toEqual([0n])
+  })
+
+  test('fold.md 5.13: a timer whose id says a time that is none is not made up', () => {
+    const timer_id = 'timer:retry:r:a:1:9000000000000000'
+    const fired = {
+      type: 'timer_fired',
+      timer_type: 'retry',
+      run_id: null,
+      task_key: null,
+      attempt: null,
+    } as const
+    const state = folded([])
+    expect(fold(state, event(1, { ...fired, timer_id }))).toBe('no_effect')
+    expect(fold(state, event(2, { ...fired, timer_id: 'timer:retry:r:a:1:9' }))).toBe('applied')
   })
 })
