@@ -45,6 +45,7 @@ export async function startMinio(bucket = 'tidemark'): Promise<Minio> {
   const folder = mkdtempSync(join(PARENT, 'tidemark-minio-'))
   const port = await freePort()
   const endpoint = `http://127.0.0.1:${port}`
+  const client = new AwsClient({ ...KEYS, region: REGION, service: 's3', retries: 0 })
   let run: ServerRun | null = null
 
   async function start(): Promise<void> {
@@ -61,7 +62,9 @@ export async function startMinio(bucket = 'tidemark'): Promise<Minio> {
           MINIO_UPDATE: 'off',
           MINIO_REGION: REGION,
         },
-        isReady: async () => (await fetch(`${endpoint}/minio/health/ready`)).ok,
+        // /minio/health/ready is 200 a moment before requests for objects are anything but 503.
+        isReady: async () =>
+          (await client.fetch(`${endpoint}/${bucket}/ready`, { method: 'HEAD' })).status < 500,
       },
     )
   }
